@@ -1,0 +1,127 @@
+"""The rows that stages exchange. Each is one JSON object on one line; pictures lie beside the file.
+
+Artifact kinds and their files:
+
+    prompts     prompts.jsonl (PromptRow), images/SHA256.png, quarantine.jsonl
+    rollouts    rollouts.jsonl (Rollout), kept.jsonl (Rollout), pass_rates.json, images/ (only those asked about)
+    chat        train.json, val.json (arrays of ChatRow), dataset_info.json, images/, card.json, quarantine.jsonl
+    checkpoint  a Hugging Face folder (safetensors, processor, chat template, README.md), metrics.jsonl
+    scores      scores.jsonl (Score), summary.json
+    report      report.json, report.html
+    answer      answer.json
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+KINDS = ("prompts", "rollouts", "chat", "checkpoint", "scores", "report", "answer")
+Kind = Literal["prompts", "rollouts", "chat", "checkpoint", "scores", "report", "answer"]
+
+
+class Row(BaseModel):
+    """A row on disk: typed, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Image(Row):
+    """A picture beside the row file."""
+
+    path: str
+    """Relative posix path, images/SHA256-of-the-file.png."""
+    pixels: str
+    """SHA-256 of mode, size and decoded RGB pixels: equal for re-encoded copies without loss."""
+
+
+class Gold(Row):
+    """The right answer, typed."""
+
+    kind: Literal["letter", "number", "text", "yes_no"]
+    value: str
+    """Canonical form: A..E, a number, lower-case text, yes or no."""
+    options: tuple[str, ...] = ()
+    """Option values in letter order; empty for open questions."""
+
+
+class PromptRow(Row):
+    """One question of any source or benchmark.
+
+    {"id": "geos-17", "source": "geos", "question": "c+h=?", "images": [{"path": "images/3f..png", "pixels": "9a.."}],
+     "gold": {"kind": "number", "value": "7", "options": []}, "modality": "visual", "num_steps": 2, "meta": {}}
+    """
+
+    id: str
+    source: str
+    question: str
+    """What the user message says after the prefix: hints stripped, option lines included, no picture placeholder."""
+    images: tuple[Image, ...] = ()
+    gold: Gold
+    modality: Literal["text", "visual", "both"]
+    """Where the facts stand: visual = only in the picture; both = in text and picture."""
+    num_steps: int | None = None
+    """Steps of the solution where the world knows it (the miniature)."""
+    meta: dict[str, str] = Field(default_factory=dict)
+    """Official keys worth reporting by: version, level, subject, difficulty, question_type, glyphs, licence ..."""
+
+
+class Rollout(Row):
+    """One response to one question."""
+
+    id: str
+    """PromptRow.id"""
+    index: int
+    """Rollout index, 0-based; (id, index) is unique."""
+    teacher: str
+    prompt_digest: str
+    """SHA-256 of the message that was sent (text and picture digests)."""
+    temperature: float
+    top_p: float
+    seed: int
+    response: str
+    finish_reason: str
+    num_tokens: int
+    """Completion tokens as the endpoint counted them."""
+    verdict: Literal["correct", "wrong", "no_box", "no_end", "empty"]
+
+
+class Message(Row):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatRow(BaseModel):
+    """One training sample in the paper's file schema (sharegpt/openai style); extra keys travel along.
+
+    The number of `<image>` in the messages equals len(images), in order.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    id: str
+    messages: tuple[Message, ...]
+    images: tuple[str, ...] = ()
+
+
+class Score(Row):
+    """One judged response."""
+
+    id: str
+    source: str
+    """Benchmark name, or `dev`."""
+    arm: str
+    repetition_penalty: float
+    response: str
+    extracted: str | None
+    """What was read out of the response; None when nothing could be."""
+    correct: bool
+    finish_reason: str
+    num_tokens: int
+    num_thought_tokens: int
+
+
+class FileEntry(Row):
+    path: str
+    size: int
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

@@ -1,0 +1,130 @@
+"""What each stage sees of a recipe: its slice, and nothing else. A slice is a part of the stage's cache key."""
+
+from pydantic import Field
+
+from spica.recipe.schema import (
+    Arm,
+    Benchmark,
+    Dataset,
+    Evaluate,
+    Gate,
+    Modality,
+    Prompt,
+    Rollouts,
+    Section,
+    Serve,
+    Sft,
+    Source,
+    Student,
+    Teacher,
+)
+
+__all__ = ["Arm", "Benchmark", "Modality"]
+
+
+class StudentSlice(Section):
+    """Task `student`: bring the base checkpoint into the store."""
+
+    student: Student
+
+
+class SourcesSlice(Section):
+    """Tasks `text`, `visual`, `dev`, `benchmarks`: read foreign rows into Prompts."""
+
+    seed: int
+    sources: list[Source]
+
+
+class RequestScale(Section):
+    """How requests are spread; results must not depend on it where the endpoint is deterministic."""
+
+    concurrency: int
+    request_timeout_s: float
+    max_attempts: int
+
+
+class ServerScale(Section):
+    """How a model server is sized."""
+
+    precision: str
+    threads: int
+    tensor_parallel: int
+    num_servers: int
+    kv_cache_gib: int | None
+    max_model_len: int
+    max_images: int
+
+
+class DistillSlice(Section):
+    """Tasks `distill-d_t` (teacher given) and `distill-d_sd` (teacher is the input artifact `teacher`)."""
+
+    seed: int
+    prompt: Prompt
+    teacher: Teacher | None
+    """None: serve the input checkpoint named `teacher` and ask it."""
+    rollouts: Rollouts
+    requests: RequestScale
+    server: ServerScale
+
+
+class DatasetSlice(Section):
+    """Tasks `dataset-d_t`, `dataset-d_sd`, `dataset-control`."""
+
+    seed: int
+    prompt: Prompt
+    dataset: Dataset
+    response: str = Field(pattern="^(thought|answer)$")
+    """thought: the kept long response; answer: only the boxed gold answer (the control arm)."""
+
+
+class SftScale(Section):
+    """How training is spread."""
+
+    num_nodes: int
+    ranks_per_node: int
+    threads_per_rank: int
+    precision: str
+    zero_stage: int
+    pack_tokens: int
+    gradient_checkpointing: bool
+
+
+class SftSlice(Section):
+    """Tasks `sft-d_t`, `sft-control`, `sft-d_sd`, `sft-d_t+d_sd`; datasets are the inputs other than `student`."""
+
+    seed: int
+    arm: Arm
+    sft: Sft
+    min_pixels: int
+    max_pixels: int
+    scale: SftScale
+
+
+class EvaluateSlice(Section):
+    """Tasks `evaluate-ARM`: the checkpoint is the input `checkpoint`, items are `benchmarks` and `dev`."""
+
+    seed: int
+    arm: Arm
+    prompt: Prompt
+    evaluate: Evaluate
+    requests: RequestScale
+    server: ServerScale
+
+
+class ReportSlice(Section):
+    """Task `report`."""
+
+    recipe: str
+    seed: int
+    profile: str
+    headline_repetition_penalty: float
+    gates: list[Gate]
+
+
+class ServeSlice(Section):
+    """Task `serve`: ask the best model one question."""
+
+    prompt: Prompt
+    serve: Serve
+    requests: RequestScale
+    server: ServerScale
