@@ -1,8 +1,9 @@
-"""The manifest: written last, so its presence means complete; names every byte and everything they came from."""
+"""The manifest: written last, so its presence means complete; names every byte and where it came from."""
 
 import hashlib
 import json
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -11,7 +12,14 @@ from spica.artifacts.types import SCHEMA_VERSION, FileEntry, Kind, Row
 
 def canonical_json(value: Any) -> bytes:
     """Sorted keys, no spaces, UTF-8: equal values give equal bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def sha256_of(content: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(content).hexdigest()
 
 
 class Execution(Row):
@@ -27,6 +35,8 @@ class Execution(Row):
     host: str
     version: str
     """Version of Spica."""
+    uris: dict[str, str] = Field(default_factory=dict)
+    """Where the slice's outside data lay this time: dotted place in the slice -> URI or path."""
 
 
 class Manifest(Row):
@@ -38,6 +48,7 @@ class Manifest(Row):
     key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """Cache key: SHA-256 over slice, input digests, code digest."""
     slice: dict[str, Any]
+    """What the stage saw of the recipe; places of outside data are replaced by their fingerprints."""
     inputs: dict[str, str]
     """Input name -> payload digest."""
     code: str
@@ -50,4 +61,11 @@ class Manifest(Row):
 
     def payload_digest(self) -> str:
         """SHA-256 over everything that is not a time, a host or a place."""
-        return hashlib.sha256(canonical_json(self.model_dump(exclude={"digest", "execution"}))).hexdigest()
+        return sha256_of(canonical_json(self.model_dump(exclude={"digest", "execution"})))
+
+
+class Artifact(NamedTuple):
+    """A published artifact at hand: its files lie under `path`, verified against the manifest, read-only."""
+
+    manifest: Manifest
+    path: Path

@@ -3,8 +3,9 @@
 Artifact kinds and their files:
 
     prompts     prompts.jsonl (PromptRow), images/SHA256.png, quarantine.jsonl
-    rollouts    rollouts.jsonl (Rollout), kept.jsonl (Rollout), pass_rates.json, images/ (only those asked about)
-    chat        train.json, val.json (arrays of ChatRow), dataset_info.json, images/, card.json, quarantine.jsonl
+    rollouts    rollouts.jsonl (Rollout), kept.jsonl (Rollout), pass_rates.json, images/ (those asked about)
+    chat        train.json, val.json (arrays of ChatRow), dataset_info.json, images/, card.json,
+                quarantine.jsonl
     checkpoint  a Hugging Face folder (safetensors, processor, chat template, README.md), metrics.jsonl
     scores      scores.jsonl (Score), summary.json
     report      report.json, report.html
@@ -13,7 +14,9 @@ Artifact kinds and their files:
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from spica.artifacts.names import relative_name
 
 SCHEMA_VERSION = 1
 KINDS = ("prompts", "rollouts", "chat", "checkpoint", "scores", "report", "answer")
@@ -48,14 +51,16 @@ class Gold(Row):
 class PromptRow(Row):
     """One question of any source or benchmark.
 
-    {"id": "geos-17", "source": "geos", "question": "c+h=?", "images": [{"path": "images/3f..png", "pixels": "9a.."}],
-     "gold": {"kind": "number", "value": "7", "options": []}, "modality": "visual", "num_steps": 2, "meta": {}}
+    {"id": "geos-17", "source": "geos", "question": "c+h=?",
+     "images": [{"path": "images/3f..png", "pixels": "9a.."}],
+     "gold": {"kind": "number", "value": "7", "options": []},
+     "modality": "visual", "num_steps": 2, "meta": {}}
     """
 
     id: str
     source: str
     question: str
-    """What the user message says after the prefix: hints stripped, option lines included, no picture placeholder."""
+    """What the user message says after the prefix: options included, no hints, no picture placeholder."""
     images: tuple[Image, ...] = ()
     gold: Gold
     modality: Literal["text", "visual", "both"]
@@ -63,7 +68,7 @@ class PromptRow(Row):
     num_steps: int | None = None
     """Steps of the solution where the world knows it (the miniature)."""
     meta: dict[str, str] = Field(default_factory=dict)
-    """Official keys worth reporting by: version, level, subject, difficulty, question_type, glyphs, licence ..."""
+    """Official keys worth reporting by: version, level, subject, difficulty, question_type, glyphs ..."""
 
 
 class Rollout(Row):
@@ -121,7 +126,21 @@ class Score(Row):
     num_thought_tokens: int
 
 
+class Quarantined(Row):
+    """One input row that was put aside, never silently: a line of quarantine.jsonl."""
+
+    file: str
+    line: int
+    """1-based."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
 class FileEntry(Row):
-    path: str
-    size: int
+    """One file of an artifact; the path is relative, posix, and stays inside the artifact's folder."""
+
+    path: Annotated[str, AfterValidator(relative_name)]
+    size: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

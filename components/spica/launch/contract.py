@@ -1,7 +1,7 @@
 """Where heavy things run: one contract (start, watch, stop, logs) for a laptop and for a cluster.
 
-A stage is handed a `Launcher`; it never asks which one. Implementations: `spica.launch.local` (torchrun and server
-processes) and, on Kubernetes, jobs and inference services behind the same three types.
+A stage is handed a `Launcher`; it never asks which one. Implementations: `spica.launch.local` (torchrun and
+server processes) and, on Kubernetes, jobs and inference services behind the same three types.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,6 +38,10 @@ class ModelServer:
     kv_cache_gib: int | None
     max_model_len: int
     max_images: int
+    num_servers: int = 1
+    """Copies behind the one URL."""
+    port: int | None = None
+    """Any free one when left out."""
     ready_timeout_s: float = 600.0
 
 

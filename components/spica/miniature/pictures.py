@@ -1,8 +1,9 @@
 """Scenes as pictures, and a solver that reads them back from pixels alone.
 
-A picture is a grid of 28x28 cells, two rows from three entries on, so that one cell is one merged vision token of
-Qwen2-VL (patch 14, merge 2). The label lies inside the cell's top-left patch, the value towards the bottom right:
-glyphs that cross patch borders are slow to learn. Faces come with matplotlib, so that no font of the system matters.
+A picture is a grid of 28x28 cells, two rows from three entries on, so that one cell is one merged vision
+token of Qwen2-VL (patch 14, merge 2). The label lies inside the cell's top-left patch, the value towards the
+bottom right: glyphs that cross patch borders are slow to learn. Faces come with matplotlib, so that pictures do
+not depend on the system's fonts.
 """
 
 import io
@@ -23,7 +24,13 @@ Colour = tuple[int, int, int]
 
 CELL = 28
 PATCH = 14
-TRAIN_FONTS = ("DejaVuSans-Bold", "DejaVuSansMono-Bold", "STIXGeneralBol", "cmb10")
+TRAIN_FONTS = (
+    "DejaVuSans-Bold",
+    "DejaVuSansMono-Bold",
+    "STIXGeneralBol",
+    "STIXGeneralBolIta",
+    "cmb10",
+)
 HELDOUT_FONTS = ("DejaVuSerif-Bold", "DejaVuSans-BoldOblique")
 
 _PIPS = {
@@ -59,13 +66,15 @@ def fonts(glyphs: Glyphs) -> tuple[str, ...]:
 
 def sample_look(rng: np.random.Generator, font: str) -> Look:
     """Draws light background, dark ink and jitter for one cell."""
-    light, ink, dot = (tuple(int(c) for c in rng.integers(low, high, 3)) for low, high in ((235, 256), (0, 80), (0, 80)))
+    light, ink, dot = (
+        tuple(int(c) for c in rng.integers(low, high, 3)) for low, high in ((235, 256), (0, 80), (0, 80))
+    )
     shifts = [_JITTER[int(i)] for i in rng.integers(0, len(_JITTER), 2)]
     return Look(font, _colour(light), _colour(ink), _colour(dot), shifts[0], shifts[1])
 
 
 def render(scene: Scene, rng: np.random.Generator, glyphs: Glyphs = "train") -> Image.Image:
-    """Draws the scene as RGB, 28 pixels a cell: 112x56 for eight entries. One face per picture, colours per cell."""
+    """Draws the scene as RGB, 28 pixels a cell (112x56 for eight entries); one face, and colours per cell."""
     rows, columns = grid(len(scene.entries))
     faces = fonts(glyphs)
     font = faces[int(rng.integers(len(faces)))]
@@ -93,7 +102,9 @@ def draw_cell(entry: Entry | None, style: Style, look: Look) -> Image.Image:
     if entry is None:
         return cell
     label, value = entry
-    _draw_glyph(pen, label.upper(), look.font, (7 + look.label_shift[0], 7 + look.label_shift[1]), look.label_colour)
+    _draw_glyph(
+        pen, label.upper(), look.font, (7 + look.label_shift[0], 7 + look.label_shift[1]), look.label_colour
+    )
     dx, dy = look.value_shift
     if style == "table":
         _draw_glyph(pen, str(value), look.font, (20 + dx, 20 + dy), look.value_colour)
@@ -110,10 +121,10 @@ def draw_cell(entry: Entry | None, style: Style, look: Look) -> Image.Image:
 
 
 def read_picture(data: bytes) -> tuple[Entry, ...]:
-    """Reads the entries of a picture from its PNG or JPEG bytes, whatever its face, colours, jitter and encoding.
+    """Reads the entries of a picture from its bytes, whatever its face, colours, jitter and encoding.
 
-    Every cell is compared with all that can be drawn, up to a linear change of brightness; one style explains the
-    whole picture.
+    Every cell is compared with all that can be drawn, up to a linear change of brightness; one style explains
+    the whole picture.
 
     Raises:
         ValueError: The picture is not a grid of cells, or a label occurs twice.
@@ -121,20 +132,30 @@ def read_picture(data: bytes) -> tuple[Entry, ...]:
     """
     grey = np.asarray(Image.open(io.BytesIO(data)).convert("L"), np.float32)
     if not grey.size or grey.shape[0] % CELL or grey.shape[1] % CELL:
-        raise ValueError(f"a picture of this world has sides that are multiples of {CELL}, found {grey.shape}")
+        raise ValueError(
+            f"a picture of this world has sides that are multiples of {CELL}, found {grey.shape}"
+        )
     rows, columns = grey.shape[0] // CELL, grey.shape[1] // CELL
-    cells = [grey[CELL * r : CELL * (r + 1), CELL * c : CELL * (c + 1)] for r in range(rows) for c in range(columns)]
+    cells = [
+        grey[CELL * r : CELL * (r + 1), CELL * c : CELL * (c + 1)]
+        for r in range(rows)
+        for c in range(columns)
+    ]
     labelled = [cell for cell in cells if np.ptp(_label_region(cell)) >= _MIN_CONTRAST]
     labels = [LABELS[_fit(_label_region(cell), *_label_templates())[0]] for cell in labelled]
     if not labels or len(set(labels)) < len(labels):
         raise ValueError(f"labels of a scene are distinct, read {labels}")
-    by_style = [[_fit(_value_region(cell), *_value_templates(style)) for cell in labelled] for style in STYLES]
+    by_style = [
+        [_fit(_value_region(cell), *_value_templates(style)) for cell in labelled] for style in STYLES
+    ]
     best = min(by_style, key=lambda fits: sum(residual for _, residual in fits))
     return tuple(zip(labels, (value for value, _ in best), strict=True))
 
 
-def _fit(region: NDArray[np.float32], ink: NDArray[np.float32], meaning: NDArray[np.int64]) -> tuple[int, float]:
-    """The meaning of the template that explains `region` best as paper + contrast x ink, and the squared residual."""
+def _fit(
+    region: NDArray[np.float32], ink: NDArray[np.float32], meaning: NDArray[np.int64]
+) -> tuple[int, float]:
+    """The meaning of the template that explains `region` best as paper + contrast x ink, and its residual."""
     pixels = region.ravel()
     centred, centre = ink - ink.mean(1, keepdims=True), pixels - pixels.mean()
     power = (centred**2).sum(1)
@@ -182,7 +203,9 @@ def _value_region(cell: NDArray[np.float32]) -> NDArray[np.float32]:
     return cell[1 : CELL - 1, PATCH : CELL - 1]
 
 
-def _draw_glyph(pen: ImageDraw.ImageDraw, text: str, font: str, centre: tuple[int, int], fill: Colour) -> None:
+def _draw_glyph(
+    pen: ImageDraw.ImageDraw, text: str, font: str, centre: tuple[int, int], fill: Colour
+) -> None:
     """Centres the glyph's ink box, on whole pixels, at `centre`."""
     face = _face(font)
     left, top, right, bottom = face.getbbox(text)
@@ -203,7 +226,9 @@ def _fitting(path: Path) -> Iterator[ImageFont.FreeTypeFont]:
     for size in range(8, 20):
         face = ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
         boxes = [face.getbbox(glyph) for glyph in LABELS.upper() + "0123456789"]
-        if all(right - left <= _MAX_GLYPH and bottom - top <= _MAX_GLYPH for left, top, right, bottom in boxes):
+        if all(
+            right - left <= _MAX_GLYPH and bottom - top <= _MAX_GLYPH for left, top, right, bottom in boxes
+        ):
             yield face
 
 

@@ -43,8 +43,14 @@ class Scene:
 
     def __post_init__(self) -> None:
         labels = [label for label, _ in self.entries]
-        if not 1 <= len(labels) <= MAX_ENTRIES or len(set(labels)) < len(labels) or not set(labels) <= set(LABELS):
-            raise ValueError(f"a scene has 1 to {MAX_ENTRIES} entries with distinct labels a-j, found {labels}")
+        if (
+            not 1 <= len(labels) <= MAX_ENTRIES
+            or len(set(labels)) < len(labels)
+            or not set(labels) <= set(LABELS)
+        ):
+            raise ValueError(
+                f"a scene has 1 to {MAX_ENTRIES} entries with distinct labels a-j, found {labels}"
+            )
         if not all(0 <= value <= 9 for _, value in self.entries):
             raise ValueError(f"values are digits, found {self.entries}")
 
@@ -72,11 +78,15 @@ class Problem:
         labels = [label for _, label in self.terms]
         shown = {label for label, _ in self.scene.entries}
         if not 1 <= len(labels) <= MAX_STEPS or len(set(labels)) < len(labels) or not set(labels) <= shown:
-            raise ValueError(f"terms name 1 to {MAX_STEPS} distinct labels of the scene {sorted(shown)}, found {labels}")
+            raise ValueError(
+                f"terms name 1 to {MAX_STEPS} distinct labels of the scene {sorted(shown)}, found {labels}"
+            )
         if self.terms[0][0] != 1 or not {sign for sign, _ in self.terms} <= {1, -1}:
             raise ValueError(f"signs are +1 or -1 and the first is +1, found {self.terms}")
         if self.options and (len(set(self.options)) < len(self.options) or self.answer not in self.options):
-            raise ValueError(f"options are distinct and contain the answer {self.answer}, found {self.options}")
+            raise ValueError(
+                f"options are distinct and contain the answer {self.answer}, found {self.options}"
+            )
         if len(self.options) > len(LETTERS):
             raise ValueError(f"at most {len(LETTERS)} options, found {len(self.options)}")
 
@@ -116,7 +126,7 @@ class Problem:
         return LETTERS[self.options.index(value)]
 
     def prompt(self, modality: Modality) -> str:
-        """The user's text; for "visual" and "both" the picture comes right before it (protocol: before the prefix)."""
+        """The user's text; for "visual" and "both" the picture comes right before it, before the prefix."""
         context = [] if modality == "visual" else [self.scene.cells]
         return "\n".join([PREFIX, *context, self.question])
 
@@ -144,7 +154,9 @@ def sample_problem(
     if not 1 <= num_steps <= num_cells <= MAX_ENTRIES or not 0 <= num_options <= len(LETTERS):
         raise ValueError(f"no such problem: {num_steps} steps, {num_cells} cells, {num_options} options")
     labels = [LABELS[i] for i in rng.permutation(len(LABELS))[:num_cells]]
-    entries = tuple((label, int(value)) for label, value in zip(labels, rng.integers(0, 10, num_cells), strict=True))
+    entries = tuple(
+        (label, int(value)) for label, value in zip(labels, rng.integers(0, 10, num_cells), strict=True)
+    )
     scene = Scene(entries, style or STYLES[int(rng.integers(len(STYLES)))])
     asked = [labels[i] for i in rng.permutation(num_cells)[:num_steps]]
     signs = [1, *(int(s) for s in rng.choice([1, -1], num_steps - 1))]
@@ -186,7 +198,9 @@ def respond(problem: Problem, recheck: int = 0, slip_at: int | None = None, slip
             before, result = result, (result + sign * value + error) % 10
             thought += f"{operator}{label}{value};{before}{operator}{value}={result};"
     if recheck:
-        reads = (f"{_signed(i, sign)}{label}{values[label]};" for i, (sign, label) in enumerate(problem.terms))
+        reads = (
+            f"{_signed(i, sign)}{label}{values[label]};" for i, (sign, label) in enumerate(problem.terms)
+        )
         thought += "Wait;" + "".join(list(reads)[:recheck]) + f"{result};"
     boxed = str(result)
     if problem.options:
@@ -209,10 +223,14 @@ def parse_prompt(text: str) -> ParsedPrompt:
     found = _TERMS.search(text)
     if found is None:
         raise ValueError(f"no question such as 'c+h=?' in {text[:200]!r}")
-    terms = tuple((-1 if sign == "-" else 1, label) for sign, label in re.findall(r"([+-]?)([a-j])", found[1]))
+    terms = tuple(
+        (-1 if sign == "-" else 1, label) for sign, label in re.findall(r"([+-]?)([a-j])", found[1])
+    )
     cells = _CELLS.search(text)
     entries = None if cells is None else tuple((c[0].lower(), int(c[1])) for c in re.findall(r"..", cells[1]))
-    return ParsedPrompt(entries, terms, tuple(int(value) for _, value in _OPTION.findall(text[found.end() :])))
+    return ParsedPrompt(
+        entries, terms, tuple(int(value) for _, value in _OPTION.findall(text[found.end() :]))
+    )
 
 
 def _sample_options(rng: np.random.Generator, answer: int, num_options: int) -> tuple[int, ...]:

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
+VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$", max_length=64)]
 ProfileName = Literal["laptop", "node8", "cluster64"]
 Benchmark = Literal["mathverse", "mathvision", "olympiadbench", "mmmu"]
 Arm = Literal["base", "control", "D_T", "D_SD", "D_T+D_SD"]
@@ -15,7 +17,13 @@ Modality = Literal["text", "visual"]
 class Section(BaseModel):
     """A part of a recipe: unknown keys are refused, values never change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # a key that stands in the wrong place must not reach a log
+    )
 
 
 class Student(Section):
@@ -29,10 +37,10 @@ class Student(Section):
 
 class Teacher(Section):
     url: str
-    """Base URL of any OpenAI-compatible endpoint (http://host/v1), or miniature://teacher?... for the shipped one."""
+    """Base URL of any OpenAI-compatible endpoint (http://host/v1), or miniature://teacher?... for ours."""
     model: str
     """Model name sent in each request."""
-    api_key_env: str | None = None
+    api_key_env: VariableName | None = None
     """Name of the environment variable that holds the key; the key itself never stands in a recipe."""
 
 
@@ -42,7 +50,7 @@ class Models(Section):
 
 
 class Source(Section):
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]{0,40}$")]
     """Short name, as in table 1 of the paper."""
     uri: str
     """Where the rows lie: file://, s3://, hf://, miniature://."""
@@ -106,7 +114,7 @@ class Sft(Section):
     min_lr_ratio: Fraction
     """Learning rate at the end of the schedule, as a share of `learning_rate`."""
     warmup_ratio: Fraction
-    betas: tuple[float, float]
+    betas: tuple[Beta, Beta]
     eps: Annotated[float, Field(gt=0.0)]
     weight_decay: Annotated[float, Field(ge=0.0)]
     max_grad_norm: Annotated[float, Field(gt=0.0)]
@@ -116,7 +124,7 @@ class Evaluate(Section):
     temperature: Annotated[float, Field(ge=0.0, le=2.0)]
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     max_tokens: PositiveInt
-    repetition_penalties: Annotated[list[float], Field(min_length=1)]
+    repetition_penalties: Annotated[list[Annotated[float, Field(gt=0.0)]], Field(min_length=1)]
     """Each is run and reported; the first one is the headline."""
 
 
@@ -155,7 +163,7 @@ class Scale(Section):
     precision: Literal["fp32", "bf16"]
     zero_stage: Literal[0, 1, 2, 3]
     pack_tokens: PositiveInt
-    """Tokens per packed sequence (one micro-batch of one rank); a single longer sample still travels alone."""
+    """Tokens per packed sequence (one micro-batch of one rank); a longer sample still travels alone."""
     gradient_checkpointing: bool
     tensor_parallel: PositiveInt
     """GPUs per model server."""

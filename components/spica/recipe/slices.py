@@ -1,4 +1,4 @@
-"""What each stage sees of a recipe: its slice, and nothing else. A slice is a part of the stage's cache key."""
+"""What each stage sees of a recipe: its slice and nothing else. A slice is a part of the stage's key."""
 
 from pydantic import Field
 
@@ -90,7 +90,7 @@ class SftScale(Section):
 
 
 class SftSlice(Section):
-    """Tasks `sft-d_t`, `sft-control`, `sft-d_sd`, `sft-d_t+d_sd`; datasets are the inputs other than `student`."""
+    """Tasks `sft-d_t`, `sft-control`, `sft-d_sd`, `sft-d_t+d_sd`; datasets are the inputs but `student`."""
 
     seed: int
     arm: Arm

@@ -1,0 +1,41 @@
+# Spica. Every target is one line that calls a script or a command a person could type.
+SHELL := /bin/bash
+VENV  := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup-system setup run serve test test-unit check base lock golden clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup-system:  ## install what must come from the system (apt, as root)
+	@.ci/setup-system
+
+setup:  ## make or refresh the locked Python environment in .venv
+	@.ci/setup
+
+run: setup  ## the main job: the whole experiment in miniature, from nothing to a report and a served answer
+	@$(VENV)/spica run miniature
+
+serve: setup  ## put the best model of the last run behind vLLM's OpenAI API
+	@$(VENV)/spica serve
+
+test: setup  ## all tests that need no cluster and no GPU
+	@$(VENV)/python -m pytest
+
+test-unit: setup  ## the tests that take seconds
+	@$(VENV)/python -m pytest -m "not slow" tests/unit tests/contract
+
+check: setup  ## ruff, mypy, import contracts, recipes, golden files: what CI checks
+	@.ci/check
+
+base: setup  ## train the miniature's shipped base model again from nothing (minutes)
+	@$(VENV)/python -m spica.miniature.base --out components/spica/miniature/data/base
+
+lock:  ## resolve the dependencies again and write both lock files
+	@.ci/lock
+
+golden: setup  ## write the golden files again (review the diff)
+	@SPICA_UPDATE_GOLDEN=1 $(VENV)/python -m pytest -q tests/contract
+
+clean:  ## remove the environment, artifacts and caches
+	@rm -rf .venv .spica .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

@@ -1,0 +1,7 @@
+"""The one client of OpenAI-compatible endpoints: distill, evaluate and serve ask through it."""
+
+from spica.chat.client import ask_all
+from spica.chat.messages import build_messages, prompt_digest
+from spica.chat.types import ChatRequest, ChatResult
+
+__all__ = ["ChatRequest", "ChatResult", "ask_all", "build_messages", "prompt_digest"]

@@ -1,0 +1,114 @@
+"""What can go wrong with an endpoint, told to the person who must do something about it.
+
+Neither keys nor messages nor the text of a server's refusal (which may repeat both) appear in an error.
+"""
+
+from urllib.parse import urlsplit
+
+from spica.errors import EndpointError, Fault
+
+_NEXT = {
+    400: "check max_tokens and the number of pictures against what the server was started with",
+    401: "export a valid key in the variable that api_key_env names",
+    403: "ask the endpoint's owner to allow this key to use the model",
+    413: "lower the pictures' max_pixels or raise the server's request limit",
+    422: "check that the endpoint speaks the OpenAI chat completions API",
+}
+_ALLOWED = {
+    400: "a request that fits the server's context length and limits",
+    401: "a key that the endpoint accepts",
+    403: "a key that may use this model",
+}
+
+
+def shown(url: str) -> str:
+    """The URL without what may be secret in it: credentials and query."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    except ValueError:
+        return "a malformed URL"
+
+
+def bad_url(url: str) -> EndpointError:
+    """The URL cannot be asked."""
+    return EndpointError(
+        Fault(
+            where="endpoint URL",
+            found=f"{shown(url)} (credentials and query are never shown)",
+            allowed="http://HOST/v1 or https://HOST/v1 without credentials in it",
+            next="correct models.teacher.url in the recipe; a key belongs in the variable of api_key_env",
+        )
+    )
+
+
+def bad_key(url: str) -> EndpointError:
+    """The key cannot be sent in a header."""
+    return EndpointError(
+        Fault(
+            where=f"key for {shown(url)}",
+            found="characters that no HTTP header can carry (a newline, perhaps)",
+            allowed="printable ASCII",
+            next="export the key again in the variable that api_key_env names",
+        )
+    )
+
+
+def down(url: str, reason: str) -> EndpointError:
+    """Nothing listens there."""
+    return EndpointError(
+        Fault(
+            where=f"endpoint {shown(url)}",
+            found=f"endpoint down: {reason}",
+            allowed="a server that answers at this address",
+            next=f"start it, then: curl {shown(url)}/models",
+        )
+    )
+
+
+def refused(url: str, status: int, request_id: str, detail: str) -> EndpointError:
+    """The endpoint will not answer this however often it is asked."""
+    return EndpointError(
+        Fault(
+            where=f"endpoint {shown(url)}, request {request_id}",
+            found=f"HTTP {status}{f' ({detail})' if detail else ''}",
+            allowed=_ALLOWED.get(status, "an OpenAI-compatible answer to POST /chat/completions"),
+            next=_NEXT.get(status, f"check the base URL: curl {shown(url)}/models"),
+        )
+    )
+
+
+def wrong_model(url: str, model: str, served: list[str]) -> EndpointError:
+    """The endpoint is there, the model is not."""
+    return EndpointError(
+        Fault(
+            where=f"endpoint {shown(url)}",
+            found=f"HTTP 404 for model {model!r}",
+            allowed=f"models served there: {', '.join(served)}" if served else "a base URL that ends in /v1",
+            next=f"correct the model or the URL in the recipe; look with: curl {shown(url)}/models",
+        )
+    )
+
+
+def gave_up(url: str, request_id: str, num_attempts: int, reason: str) -> EndpointError:
+    """A passing fault did not pass."""
+    return EndpointError(
+        Fault(
+            where=f"endpoint {shown(url)}, request {request_id}",
+            found=f"{reason}, the last of {num_attempts} attempts",
+            allowed="an answer within max_attempts attempts",
+            next="look at the server's log, then run again: finished requests are kept",
+        )
+    )
+
+
+def long_wait(url: str, retry_after_s: float, max_wait_s: float) -> EndpointError:
+    """The endpoint wants to be left alone for longer than a run should hang."""
+    return EndpointError(
+        Fault(
+            where=f"endpoint {shown(url)}",
+            found=f"it asks to wait {retry_after_s:.0f} s (Retry-After)",
+            allowed=f"at most {max_wait_s:.0f} s",
+            next="run again when the quota is back: finished requests are kept",
+        )
+    )

@@ -1,0 +1,1 @@
+"""Asks a teacher every question several times and keeps what is right."""

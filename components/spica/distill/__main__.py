@@ -1,0 +1,6 @@
+"""Command-line face of the stage `distill`."""
+
+from spica.task import run_from_command_line
+
+if __name__ == "__main__":
+    run_from_command_line("spica.distill.run")

@@ -1,0 +1,30 @@
+"""KFP faces of distill: rollouts by a teacher behind an endpoint, or by a checkpoint of our own."""
+
+from kfp import dsl
+
+from spica.images import image
+
+
+@dsl.component(base_image=image("control"), install_kfp_package=False)
+def distill(
+    task: str, slice: str, place: str, prompts: dsl.Input[dsl.Dataset], rollouts: dsl.Output[dsl.Dataset]
+):
+    """Sample the recipe's teacher, keep the shortest correct response."""
+    from spica.task import run_task
+
+    run_task(task, "spica.distill.run", slice, place, {"prompts": prompts}, rollouts)
+
+
+@dsl.component(base_image=image("control"), install_kfp_package=False)
+def self_distill(
+    task: str,
+    slice: str,
+    place: str,
+    prompts: dsl.Input[dsl.Dataset],
+    teacher: dsl.Input[dsl.Model],
+    rollouts: dsl.Output[dsl.Dataset],
+):
+    """Serve a checkpoint, sample it, keep the shortest correct response."""
+    from spica.task import run_task
+
+    run_task(task, "spica.distill.run", slice, place, {"prompts": prompts, "teacher": teacher}, rollouts)

@@ -1,0 +1,126 @@
+"""Asks every question as often as wanted, judges each response and journals it as it comes."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from spica.answers import join_response, judge
+from spica.artifacts.journal import Journal
+from spica.artifacts.types import PromptRow, Rollout
+from spica.chat import ChatRequest, ChatResult, ask_all, build_messages, prompt_digest
+from spica.distill.progress import Progress
+from spica.distill.teacher import OpenTeacher
+from spica.recipe.slices import DistillSlice
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One rollout to be drawn."""
+
+    row: PromptRow
+    index: int
+
+    @property
+    def name(self) -> str:
+        """Names the request in errors."""
+        return f"{self.row.id}#{self.index}"
+
+
+class _Asked(NamedTuple):
+    draw: Draw
+    digest: str
+
+
+def plan(slice: DistillSlice, rows: Sequence[PromptRow]) -> list[Draw]:
+    """Every rollout in canonical order: questions as given, then rollout index."""
+    return [Draw(row, index) for row in rows for index in range(slice.rollouts.num_rollouts)]
+
+
+def request_seed(seed: int, row_id: str, index: int) -> int:
+    """The sampling seed of one rollout, 31 bits, the same whatever is asked beside it."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{row_id}/{index}".encode()).digest()[:4]) >> 1
+
+
+def sample(
+    slice: DistillSlice, draws: Sequence[Draw], images_root: Path, teacher: OpenTeacher, journal: Journal
+) -> list[Rollout]:
+    """Has every rollout drawn; a progress line comes every few seconds.
+
+    Raises:
+        EndpointError: The teacher refuses or is gone; what came before is in the journal.
+        DataError: A picture is missing.
+    """
+    asked: dict[str, _Asked] = {}
+    rollouts: list[Rollout] = []
+    progress = Progress(len(draws))
+
+    def on_result(request: ChatRequest, result: ChatResult) -> None:
+        draw, digest = asked.pop(request.id)
+        rollout = _rollout(slice, draw, digest, teacher.name, request.seed, result)
+        journal.append(rollout)
+        rollouts.append(rollout)
+        progress.count(rollout.num_tokens, rollout.verdict == "correct")
+
+    async def ask() -> None:
+        async with progress.lines():
+            await ask_all(
+                teacher.url,
+                _requests(slice, draws, images_root, teacher, asked),
+                concurrency=slice.requests.concurrency,
+                request_timeout_s=slice.requests.request_timeout_s,
+                max_attempts=slice.requests.max_attempts,
+                api_key=teacher.api_key,
+                on_result=on_result,
+            )
+
+    asyncio.run(ask())
+    return rollouts
+
+
+def _requests(
+    slice: DistillSlice,
+    draws: Sequence[Draw],
+    images_root: Path,
+    teacher: OpenTeacher,
+    asked: dict[str, _Asked],
+) -> Iterator[ChatRequest]:
+    """Builds each question's message once, when its first rollout is due; `asked` holds those in flight."""
+    for _, group in groupby(draws, key=lambda draw: draw.row.id):
+        same = list(group)
+        messages = build_messages(slice.prompt, same[0].row, images_root)
+        digest = prompt_digest(messages)
+        for draw in same:
+            asked[draw.name] = _Asked(draw, digest)
+            yield ChatRequest(
+                id=draw.name,
+                messages=messages,
+                model=teacher.model,
+                temperature=slice.rollouts.temperature,
+                top_p=slice.rollouts.top_p,
+                max_tokens=slice.rollouts.max_tokens,
+                seed=request_seed(slice.seed, draw.row.id, draw.index),
+                skip_special_tokens=teacher.skip_special_tokens,
+            )
+
+
+def _rollout(
+    slice: DistillSlice, draw: Draw, digest: str, teacher: str, seed: int, result: ChatResult
+) -> Rollout:
+    response = join_response(result.reasoning, result.text) if result.reasoning else result.text
+    return Rollout(
+        id=draw.row.id,
+        index=draw.index,
+        teacher=teacher,
+        prompt_digest=digest,
+        temperature=slice.rollouts.temperature,
+        top_p=slice.rollouts.top_p,
+        seed=seed,
+        response=response,
+        finish_reason=result.finish_reason,
+        num_tokens=result.num_tokens,
+        verdict=judge(response, result.finish_reason, draw.row.gold),
+    )

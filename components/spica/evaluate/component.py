@@ -1,0 +1,22 @@
+"""KFP face of evaluate: one checkpoint, served by vLLM, over every benchmark and the dev questions."""
+
+from kfp import dsl
+
+from spica.images import image
+
+
+@dsl.component(base_image=image("control"), install_kfp_package=False)
+def evaluate(
+    task: str,
+    slice: str,
+    place: str,
+    checkpoint: dsl.Input[dsl.Model],
+    benchmarks: dsl.Input[dsl.Dataset],
+    dev: dsl.Input[dsl.Dataset],
+    scores: dsl.Output[dsl.Artifact],
+):
+    """Ask every item, judge every answer."""
+    from spica.task import run_task
+
+    inputs = {"checkpoint": checkpoint, "benchmarks": benchmarks, "dev": dev}
+    run_task(task, "spica.evaluate.run", slice, place, inputs, scores)

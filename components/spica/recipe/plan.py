@@ -1,0 +1,240 @@
+"""From a recipe to one slice per task, and the numbers that follow from it."""
+
+import json
+import math
+from typing import NamedTuple
+
+from spica.recipe.load import Resolved, parse_recipe, under_profile
+from spica.recipe.schema import Arm, Recipe, Rollouts, Scale, Section, Sft, Source, Teacher
+from spica.recipe.slices import (
+    DatasetSlice,
+    DistillSlice,
+    EvaluateSlice,
+    ReportSlice,
+    RequestScale,
+    ServerScale,
+    ServeSlice,
+    SftScale,
+    SftSlice,
+    SourcesSlice,
+    StudentSlice,
+)
+
+ARMS: dict[Arm, str] = {"control": "control", "D_T": "d_t", "D_SD": "d_sd", "D_T+D_SD": "d_t+d_sd"}
+"""Trained arm -> how its tasks are called."""
+
+# Parameters of the language model (layers, embedding and head; the frozen vision tower is not in it), counted
+# from the published config.json.
+_LANGUAGE_MODEL = {"Qwen2-VL-7B-Instruct": 7_615_616_512, "Qwen2-VL-72B-Instruct": 72_706_203_648}
+
+
+class OptimizerSteps(NamedTuple):
+    """Steps of one training."""
+
+    per_epoch: int
+    total: int
+    warmup: int
+
+
+class Derived(NamedTuple):
+    """What follows from a recipe under a profile for one training on `num_rows` rows."""
+
+    num_ranks: int
+    """num_nodes x ranks_per_node; on GPU machines the number of GPUs."""
+    batch_size: int
+    samples_per_rank: float
+    """Mean share of one rank in one optimizer step."""
+    max_tokens_per_step: int
+    """batch_size x cutoff_len."""
+    num_rows: int
+    steps_per_epoch: int
+    rows_left_out: int
+    """Rows that one epoch leaves out, others in each epoch."""
+    total_steps: int
+    warmup_steps: int
+    epoch_end_steps: tuple[int, ...]
+    """Optimizer step at the end of each epoch, where a checkpoint is written."""
+    model_state_gib: float | None
+    """MODEL, not measured: weights, gradients and AdamW state of one rank; None for an unknown student."""
+
+
+def optimizer_steps(sft: Sft, num_rows: int) -> OptimizerSteps:
+    """Steps by the remainder rule.
+
+    Every epoch shuffles all rows anew by seed and leaves out the last `num_rows % batch_size` of that order,
+    so that every step holds exactly batch_size samples. Warm-up is ceil(ratio x total), as in HF's Trainer.
+    """
+    per_epoch = num_rows // sft.batch_size
+    total = per_epoch * sft.epochs
+    return OptimizerSteps(per_epoch, total, math.ceil(total * sft.warmup_ratio))
+
+
+def num_training_rows(recipe: Recipe) -> dict[Arm, int | None]:
+    """Most rows each arm can train on: one per question, less num_val; None where not stated."""
+
+    def rows(sources: list[Source]) -> int | None:
+        counts = [source.num_rows for source in sources if source.num_rows is not None]
+        return sum(counts) - recipe.dataset.num_val if len(counts) == len(sources) else None
+
+    text, visual = rows(recipe.sources.text), rows(recipe.sources.visual)
+    union = None if text is None or visual is None else text + visual
+    return {"control": text, "D_T": text, "D_SD": visual, "D_T+D_SD": union}
+
+
+def derive(resolved: Resolved, num_rows: int) -> Derived:
+    """Numbers of one training on `num_rows` rows."""
+    sft, scale = resolved.recipe.sft, resolved.scale
+    num_ranks = scale.num_nodes * scale.ranks_per_node
+    steps = optimizer_steps(sft, num_rows)
+    return Derived(
+        num_ranks=num_ranks,
+        batch_size=sft.batch_size,
+        samples_per_rank=sft.batch_size / num_ranks,
+        max_tokens_per_step=sft.batch_size * sft.cutoff_len,
+        num_rows=num_rows,
+        steps_per_epoch=steps.per_epoch,
+        rows_left_out=num_rows % sft.batch_size,
+        total_steps=steps.total,
+        warmup_steps=steps.warmup,
+        epoch_end_steps=tuple(steps.per_epoch * (epoch + 1) for epoch in range(sft.epochs)),
+        model_state_gib=_model_state_gib(resolved.recipe.models.student.path, scale, num_ranks),
+    )
+
+
+def _model_state_gib(student: str, scale: Scale, num_ranks: int) -> float | None:
+    """Bytes per parameter as in the ZeRO paper (arXiv 1910.02054): 16, of which each stage divides a part."""
+    parameters = _LANGUAGE_MODEL.get(student.rstrip("/").rpartition("/")[2].partition("@")[0])
+    if parameters is None:
+        return None
+    weights, gradients, optimizer = (2, 2, 12) if scale.precision == "bf16" else (4, 4, 8)
+    parts = ((weights, 3), (gradients, 2), (optimizer, 1))
+    per_parameter = sum(size / (num_ranks if scale.zero_stage >= stage else 1) for size, stage in parts)
+    return round(parameters * per_parameter / 2**30, 1)
+
+
+def plan(resolved: Resolved) -> dict[str, Section]:
+    """The slice of every task, in the order in which data flows."""
+    recipe = resolved.recipe
+    tasks: dict[str, Section] = {"student": StudentSlice(student=recipe.models.student)}
+    for task, sources in recipe.sources:
+        tasks[task] = SourcesSlice(seed=recipe.seed, sources=sources)
+    tasks["distill-d_t"] = _distill(resolved, recipe.models.teacher, recipe.distill.teacher)
+    tasks["dataset-d_t"] = _dataset(recipe, "thought")
+    tasks["dataset-control"] = _dataset(recipe, "answer")
+    tasks["sft-d_t"] = _sft(resolved, "D_T")
+    tasks["sft-control"] = _sft(resolved, "control")
+    tasks["distill-d_sd"] = _distill(resolved, None, recipe.distill.student)
+    tasks["dataset-d_sd"] = _dataset(recipe, "thought")
+    tasks["sft-d_sd"] = _sft(resolved, "D_SD")
+    tasks["sft-d_t+d_sd"] = _sft(resolved, "D_T+D_SD")
+    tasks["evaluate-base"] = _evaluate(resolved, "base")
+    for arm, name in ARMS.items():
+        tasks[f"evaluate-{name}"] = _evaluate(resolved, arm)
+    tasks["report"] = ReportSlice(
+        recipe=recipe.name,
+        seed=recipe.seed,
+        profile=resolved.profile,
+        headline_repetition_penalty=recipe.evaluate.repetition_penalties[0],
+        gates=recipe.gates,
+    )
+    tasks["serve"] = ServeSlice(
+        prompt=recipe.prompt, serve=recipe.serve, requests=_requests(resolved.scale), server=_server(resolved)
+    )
+    return tasks
+
+
+def _distill(resolved: Resolved, teacher: Teacher | None, rollouts: Rollouts) -> DistillSlice:
+    return DistillSlice(
+        seed=resolved.recipe.seed,
+        prompt=resolved.recipe.prompt,
+        teacher=teacher,
+        rollouts=rollouts,
+        requests=_requests(resolved.scale),
+        server=_server(resolved),
+    )
+
+
+def _dataset(recipe: Recipe, response: str) -> DatasetSlice:
+    return DatasetSlice(seed=recipe.seed, prompt=recipe.prompt, dataset=recipe.dataset, response=response)
+
+
+def _sft(resolved: Resolved, arm: Arm) -> SftSlice:
+    student = resolved.recipe.models.student
+    return SftSlice(
+        seed=resolved.recipe.seed,
+        arm=arm,
+        sft=resolved.recipe.sft,
+        min_pixels=student.min_pixels,
+        max_pixels=student.max_pixels,
+        scale=SftScale.model_validate(resolved.scale.model_dump(include=set(SftScale.model_fields))),
+    )
+
+
+def _evaluate(resolved: Resolved, arm: Arm) -> EvaluateSlice:
+    return EvaluateSlice(
+        seed=resolved.recipe.seed,
+        arm=arm,
+        prompt=resolved.recipe.prompt,
+        evaluate=resolved.recipe.evaluate,
+        requests=_requests(resolved.scale),
+        server=_server(resolved),
+    )
+
+
+def _requests(scale: Scale) -> RequestScale:
+    return RequestScale.model_validate(scale.model_dump(include=set(RequestScale.model_fields)))
+
+
+def _server(resolved: Resolved) -> ServerScale:
+    """Servers run while no training does: they share the node's threads among them."""
+    scale, serve = resolved.scale, resolved.recipe.serve
+    servers_per_node = math.ceil(scale.num_servers / scale.num_nodes)
+    return ServerScale(
+        precision=scale.precision,
+        threads=max(1, scale.ranks_per_node * scale.threads_per_rank // servers_per_node),
+        tensor_parallel=scale.tensor_parallel,
+        num_servers=scale.num_servers,
+        kv_cache_gib=scale.kv_cache_gib,
+        max_model_len=serve.max_model_len,
+        max_images=serve.max_images,
+    )
+
+
+class Slices(NamedTuple):
+    """Outputs of the pipeline's first step: where things run, then every task's slice, all as JSON."""
+
+    place: str
+    student: str
+    text: str
+    visual: str
+    dev: str
+    benchmarks: str
+    distill_d_t: str
+    dataset_d_t: str
+    dataset_control: str
+    sft_d_t: str
+    sft_control: str
+    distill_d_sd: str
+    dataset_d_sd: str
+    sft_d_sd: str
+    sft_union: str
+    evaluate_base: str
+    evaluate_control: str
+    evaluate_d_t: str
+    evaluate_d_sd: str
+    evaluate_union: str
+    report: str
+    serve: str
+
+
+def slices_as_json(recipe: str, profile: str, run: str) -> Slices:
+    """Check a recipe's YAML text under a profile and cut it into slices.
+
+    Raises:
+        RecipeError: carries every fault of the text.
+    """
+    resolved = under_profile(parse_recipe(recipe, "recipe"), profile, "recipe")
+    place = {"store": resolved.recipe.store, "launcher": resolved.scale.launcher, "run": run}
+    names = {task: task.replace("d_t+d_sd", "union").replace("-", "_") for task in plan(resolved)}
+    slices = {names[task]: slice.model_dump_json() for task, slice in plan(resolved).items()}
+    return Slices(place=json.dumps(place), **slices)

@@ -1,0 +1,52 @@
+"""KFP face of report: everything that was made, compared."""
+
+from kfp import dsl
+
+from spica.images import image
+
+
+@dsl.component(base_image=image("control"), install_kfp_package=False)
+def report(
+    task: str,
+    slice: str,
+    place: str,
+    benchmarks: dsl.Input[dsl.Dataset],
+    dev: dsl.Input[dsl.Dataset],
+    distill_d_t: dsl.Input[dsl.Dataset],
+    distill_d_sd: dsl.Input[dsl.Dataset],
+    dataset_d_t: dsl.Input[dsl.Dataset],
+    dataset_control: dsl.Input[dsl.Dataset],
+    dataset_d_sd: dsl.Input[dsl.Dataset],
+    sft_d_t: dsl.Input[dsl.Model],
+    sft_control: dsl.Input[dsl.Model],
+    sft_d_sd: dsl.Input[dsl.Model],
+    sft_union: dsl.Input[dsl.Model],
+    evaluate_base: dsl.Input[dsl.Artifact],
+    evaluate_control: dsl.Input[dsl.Artifact],
+    evaluate_d_t: dsl.Input[dsl.Artifact],
+    evaluate_d_sd: dsl.Input[dsl.Artifact],
+    evaluate_union: dsl.Input[dsl.Artifact],
+    result: dsl.Output[dsl.Artifact],
+):
+    """Write report.json and report.html."""
+    from spica.task import run_task
+
+    inputs = {
+        "benchmarks": benchmarks,
+        "dev": dev,
+        "distill-d_t": distill_d_t,
+        "distill-d_sd": distill_d_sd,
+        "dataset-d_t": dataset_d_t,
+        "dataset-control": dataset_control,
+        "dataset-d_sd": dataset_d_sd,
+        "sft-d_t": sft_d_t,
+        "sft-control": sft_control,
+        "sft-d_sd": sft_d_sd,
+        "sft-d_t+d_sd": sft_union,
+        "evaluate-base": evaluate_base,
+        "evaluate-control": evaluate_control,
+        "evaluate-d_t": evaluate_d_t,
+        "evaluate-d_sd": evaluate_d_sd,
+        "evaluate-d_t+d_sd": evaluate_union,
+    }
+    run_task(task, "spica.report.run", slice, place, inputs, result)

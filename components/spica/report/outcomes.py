@@ -1,0 +1,142 @@
+"""Scores joined with the questions they answer, by id; what every number of the report is computed from."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar, get_args
+
+from pydantic import BaseModel
+
+from spica.artifacts.rows import parse_lines
+from spica.artifacts.types import PromptRow, Quarantined, Score
+from spica.errors import DataError, Fault
+from spica.recipe.schema import Arm
+
+ARMS: tuple[Arm, ...] = get_args(Arm)
+RowT = TypeVar("RowT", bound=BaseModel)
+DEV = "dev"
+"""Score.source of the questions on which the best model is chosen."""
+
+
+class Outcome(NamedTuple):
+    """A score without its response."""
+
+    correct: bool
+    parsed: bool
+    num_tokens: int
+    num_thought_tokens: int
+
+
+Answers = Mapping[str, Outcome]
+"""PromptRow.id -> outcome of one arm under one repetition penalty."""
+
+
+class Outcomes(NamedTuple):
+    """Everything that was asked and what became of it.
+
+    `benchmarks` and `dev` hold the questions by id; `scores[arm][penalty]` and `dev_scores[arm][penalty]`
+    the outcomes.
+    """
+
+    benchmarks: Mapping[str, PromptRow]
+    dev: Mapping[str, PromptRow]
+    scores: Mapping[Arm, Mapping[float, Answers]]
+    dev_scores: Mapping[Arm, Mapping[float, Answers]]
+    headline_penalty: float
+
+    def headline(self, arm: Arm) -> Answers:
+        """Outcomes on the benchmarks under the headline repetition penalty."""
+        return self.scores[arm][self.headline_penalty]
+
+    def headline_dev(self, arm: Arm) -> Answers:
+        """Outcomes on the dev split under the headline repetition penalty."""
+        return self.dev_scores[arm][self.headline_penalty]
+
+
+def read_rows(path: Path, row_type: type[RowT]) -> Iterator[RowT]:
+    """Rows of a JSONL file one by one, so that a file may be larger than memory.
+
+    Raises:
+        DataError: a line is not such a row; the file belongs to a finished artifact, so nothing is
+            quarantined.
+    """
+    bad: list[Quarantined] = []
+    for row in parse_lines(path, row_type, bad):
+        if bad:
+            break
+        yield row
+    if bad:
+        raise DataError(_fault(path.name, str(bad[0]), f"a {row_type.__name__} per line"))
+
+
+def read_items(folder: Path) -> dict[str, PromptRow]:
+    """Questions of a prompts artifact by id, in their order.
+
+    Raises:
+        DataError: an id occurs twice.
+    """
+    items: dict[str, PromptRow] = {}
+    for row in read_rows(folder / "prompts.jsonl", PromptRow):
+        if row.id in items:
+            raise DataError(_fault("prompts.jsonl", f"id {row.id!r} twice", "one row per id"))
+        items[row.id] = row
+    return items
+
+
+def read_outcomes(
+    benchmarks: Path, dev: Path, scores: Mapping[Arm, Path], headline_penalty: float
+) -> Outcomes:
+    """Join the scores of all arms with the questions.
+
+    Args:
+        benchmarks: folder of a prompts artifact.
+        dev: folder of a prompts artifact.
+        scores: folder of the scores artifact of every arm.
+        headline_penalty: repetition penalty of the figures shown first.
+
+    Raises:
+        DataError: a score answers no question, a question has no score or two, or the headline penalty was
+            not run.
+    """
+    items, dev_items = read_items(benchmarks), read_items(dev)
+    on_benchmarks: dict[Arm, dict[float, dict[str, Outcome]]] = {}
+    on_dev: dict[Arm, dict[float, dict[str, Outcome]]] = {}
+    for arm, folder in scores.items():
+        on_benchmarks[arm], on_dev[arm] = {}, {}
+        for row in read_rows(folder / "scores.jsonl", Score):
+            target = on_dev[arm] if row.source == DEV else on_benchmarks[arm]
+            answers = target.setdefault(row.repetition_penalty, {})
+            if row.id in answers:
+                raise DataError(_fault(f"evaluate-{arm.lower()}", f"two scores of {row.id!r}", "one"))
+            answers[row.id] = Outcome(
+                row.correct, row.extracted is not None, row.num_tokens, row.num_thought_tokens
+            )
+        _check(arm, "benchmarks", on_benchmarks[arm], items, headline_penalty)
+        _check(arm, "dev", on_dev[arm], dev_items, headline_penalty)
+    return Outcomes(items, dev_items, on_benchmarks, on_dev, headline_penalty)
+
+
+def _check(
+    arm: Arm,
+    split: str,
+    answers: Mapping[float, Answers],
+    items: Mapping[str, PromptRow],
+    headline_penalty: float,
+) -> None:
+    where = f"evaluate-{arm.lower()}: {split}"
+    if items and headline_penalty not in answers:
+        found = ", ".join(str(penalty) for penalty in sorted(answers)) or "none"
+        raise DataError(_fault(where, f"repetition penalties {found}", f"{headline_penalty} among them"))
+    for penalty, by_id in answers.items():
+        if odd := sorted(items.keys() ^ by_id.keys()):
+            kind = "no score" if odd[0] in items else "a score without question"
+            raise DataError(
+                _fault(
+                    f"{where}, repetition penalty {penalty}",
+                    f"{kind}: {odd[0]!r} ({len(odd)} such ids)",
+                    "one each",
+                )
+            )
+
+
+def _fault(where: str, found: str, allowed: str) -> Fault:
+    return Fault(where, found, allowed, "run the stage that wrote it again")

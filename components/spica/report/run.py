@@ -1,0 +1,53 @@
+"""Stage `report`: what was found, in figures (report.json) and as a page (report.html)."""
+
+import json
+import logging
+from collections.abc import Mapping
+
+from spica.artifacts.manifest import Artifact, Manifest
+from spica.artifacts.workspace import Workspace
+from spica.launch.contract import Launcher
+from spica.recipe.slices import ReportSlice
+from spica.report.cases import build_cases
+from spica.report.document import compute, document
+from spica.report.outcomes import ARMS, read_outcomes
+from spica.report.page import render
+
+_log = logging.getLogger("spica.report")
+
+
+def run(slice: ReportSlice, inputs: Mapping[str, Artifact], out: Workspace, launcher: Launcher) -> Manifest:
+    """Write report.json and report.html.
+
+    Args:
+        slice: recipe name, gates, headline repetition penalty.
+        inputs: artifacts by task; `benchmarks`, `dev` and `evaluate-ARM` of all five arms must be there, of
+            the others whatever is there is reported.
+        out: receives the two files.
+        launcher: unused, nothing heavy runs here.
+
+    Raises:
+        DataError: scores and questions do not match.
+    """
+    benchmarks, dev = inputs["benchmarks"].path, inputs["dev"].path
+    scores = {arm: inputs[f"evaluate-{arm.lower()}"].path for arm in ARMS}
+    outcomes = read_outcomes(benchmarks, dev, scores, slice.headline_repetition_penalty)
+    manifests = {task: artifact.manifest for task, artifact in inputs.items()}
+    figures = compute(slice, outcomes, inputs)
+    cases = build_cases(outcomes, benchmarks, scores)
+    content = json.dumps(document(slice, figures, manifests), indent=1, ensure_ascii=False, allow_nan=False)
+    (out.path / "report.json").write_text(content + "\n")
+    (out.path / "report.html").write_text(render(slice, figures, cases, manifests))
+    print(f"report: {figures.headline.text}", flush=True)
+    failed = [result for result in figures.gates if not result.passed]
+    for result in failed:
+        _log.warning("gate %s failed: %s", result.gate.name, result.reason)
+    return out.publish(
+        "report",
+        {
+            "best_model": figures.best_model,
+            "num_gates": len(figures.gates),
+            "num_gates_failed": len(failed),
+            "num_cases": len(cases),
+        },
+    )

@@ -1,0 +1,34 @@
+"""KFP face of serve: one question asked of the best model."""
+
+from kfp import dsl
+
+from spica.images import image
+
+
+@dsl.component(base_image=image("control"), install_kfp_package=False)
+def serve(
+    task: str,
+    slice: str,
+    place: str,
+    report: dsl.Input[dsl.Artifact],
+    dev: dsl.Input[dsl.Dataset],
+    base: dsl.Input[dsl.Model],
+    control: dsl.Input[dsl.Model],
+    d_t: dsl.Input[dsl.Model],
+    d_sd: dsl.Input[dsl.Model],
+    union: dsl.Input[dsl.Model],
+    answer: dsl.Output[dsl.Artifact],
+):
+    """Serve the best model and ask it one question."""
+    from spica.task import run_task
+
+    inputs = {
+        "report": report,
+        "dev": dev,
+        "checkpoint-base": base,
+        "checkpoint-control": control,
+        "checkpoint-D_T": d_t,
+        "checkpoint-D_SD": d_sd,
+        "checkpoint-D_T+D_SD": union,
+    }
+    run_task(task, "spica.serve.run", slice, place, inputs, answer)

@@ -1,0 +1,198 @@
+"""Training checkpoints: fp32 weights and AdamW moments as safetensors, progress as JSON, a manifest written last.
+
+    checkpoints/step-000156/weights-00000.safetensors ...   trained parameters, fp32, by name
+                            moments-00000.safetensors ...   NAME.exp_avg, NAME.exp_avg_sq
+                            progress.json                   Progress
+                            manifest.json                   size and SHA-256 of all of these
+
+Whole tensors by name, no pickle: a checkpoint does not know how many ranks wrote it, and any number may resume.
+Folders appear by rename, so a torn one is never seen; an altered one is passed over for the one before it.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from deepspeed import comm
+from deepspeed.utils import (
+    safe_get_full_fp32_param,
+    safe_get_full_optimizer_state,
+    safe_set_full_fp32_param,
+    safe_set_full_optimizer_state,
+)
+from deepspeed.runtime.zero import GatheredParameters
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from spica.artifacts.types import FileEntry
+from spica.sft.engine import Engine
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+SHARD_BYTES = 2**31
+KEPT = 2
+"""Newest checkpoints kept, besides the best one."""
+_FILES = TypeAdapter(list[FileEntry])
+
+logger = logging.getLogger("spica.sft")
+
+
+class Progress(BaseModel):
+    """How far a training is; everything else follows from the recipe, the data and the seed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    step: int = 0
+    """Optimizer steps done."""
+    tokens: int = 0
+    """Tokens of the samples trained on."""
+    best_step: int = 0
+    """Step of the epoch with the lowest validation loss (the later one of equals)."""
+    best_loss: float | None = None
+
+
+def save(engine: Engine, folder: Path, progress: Progress) -> None:
+    """Write a checkpoint under `folder`; all ranks call it, rank 0 writes."""
+    writes = comm.get_rank() == 0
+    final = folder / name(progress.step)
+    part = folder / f".part-{final.name}"
+    if writes:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+    for prefix, tensors in (("weights", _weights(engine)), ("moments", _moments(engine))):
+        _write_shards(part, prefix, tensors, writes)
+    if writes:
+        (part / "progress.json").write_text(progress.model_dump_json())
+        entries = [_entry(path) for path in sorted(part.iterdir())]
+        (part / "manifest.json").write_bytes(_FILES.dump_json(entries))
+        for path in part.iterdir():
+            _sync(path)
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(part, final)
+        _sync(folder)
+        _prune(folder, progress)
+    comm.barrier()
+
+
+def newest(folder: Path) -> tuple[Path, Progress] | None:
+    """The newest checkpoint whose bytes are those of its manifest; warns about any that is passed over."""
+    for path in sorted(folder.glob("step-*"), reverse=True):
+        fault = _fault(path)
+        if fault is None:
+            return path, Progress.model_validate_json((path / "progress.json").read_bytes())
+        logger.warning("%s: %s; the checkpoint before it is used", path.name, fault)
+    return None
+
+
+def load(engine: Engine, path: Path) -> Progress:
+    """Set weights and optimizer state of `engine`; all ranks call it and read the same files."""
+    progress = Progress.model_validate_json((path / "progress.json").read_bytes())
+    _prepare_moments(engine, progress.step)
+    weights, moments = dict(read(path, "weights")), dict(read(path, "moments"))
+    for name, parameter in engine.trained.items():
+        value = weights[name].to(engine.device)
+        if engine.stage == 0:
+            parameter.data.copy_(value)
+            for key in MOMENTS:
+                engine.adamw.state[parameter][key].copy_(moments[f"{name}.{key}"])
+            continue
+        safe_set_full_fp32_param(parameter, value)
+        for key in MOMENTS:
+            safe_set_full_optimizer_state(parameter, moments[f"{name}.{key}"].to(engine.device), key)
+        with GatheredParameters([parameter], modifier_rank=0, enabled=engine.stage == 3):
+            parameter.data.copy_(value.to(parameter.dtype))
+    return progress
+
+
+def read(path: Path, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of the shards named `prefix`-N.safetensors."""
+    for shard in sorted(path.glob(f"{prefix}-*.safetensors")):
+        with safe_open(shard, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118  safe_open is no mapping
+                yield name, file.get_tensor(name)
+
+
+def name(step: int) -> str:
+    """Folder of the checkpoint after `step`."""
+    return f"step-{step:08d}"
+
+
+def _weights(engine: Engine) -> Iterator[tuple[str, Tensor]]:
+    for name, parameter in engine.trained.items():
+        yield name, parameter.data if engine.stage == 0 else safe_get_full_fp32_param(parameter)
+
+
+def _moments(engine: Engine) -> Iterator[tuple[str, Tensor]]:
+    for name, parameter in engine.trained.items():
+        for key in MOMENTS:
+            whole = engine.stage == 0
+            state: Any = engine.adamw.state[parameter][key] if whole else safe_get_full_optimizer_state(parameter, key)
+            yield f"{name}.{key}", state
+
+
+def _prepare_moments(engine: Engine, step: int) -> None:
+    """Make the state that AdamW makes at its first step, so that there is something to load into."""
+    optimizer = engine.deepspeed.optimizer
+    flat = [p for group in engine.adamw.param_groups for p in group["params"]]
+    if engine.stage == 3:
+        flat = list(optimizer.fp32_partitioned_groups_flat)
+    for parameter in flat:
+        engine.adamw.state[parameter] = {
+            "step": torch.tensor(float(step), device=parameter.device),
+            **{key: torch.zeros_like(parameter) for key in MOMENTS},
+        }
+    if engine.stage in (1, 2):
+        optimizer._lazy_init_hp_params_optimizer_state()  # links the moments to parameters, as its step() does
+
+
+def _write_shards(folder: Path, prefix: str, tensors: Iterator[tuple[str, Tensor]], writes: bool) -> None:
+    shard: dict[str, Tensor] = {}
+    index = 0
+    for name, tensor in tensors:
+        if not writes:
+            continue
+        shard[name] = tensor.detach().to("cpu", copy=True).contiguous()
+        if sum(t.nbytes for t in shard.values()) >= SHARD_BYTES:
+            save_file(shard, folder / f"{prefix}-{index:05d}.safetensors")
+            shard, index = {}, index + 1
+    if writes and shard:
+        save_file(shard, folder / f"{prefix}-{index:05d}.safetensors")
+
+
+def _entry(path: Path) -> FileEntry:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileEntry(path=path.name, size=path.stat().st_size, sha256=digest)
+
+
+def _fault(path: Path) -> str | None:
+    try:
+        entries = _FILES.validate_json((path / "manifest.json").read_bytes())
+        for entry in entries:
+            if _entry(path / entry.path) != entry:
+                return f"{entry.path} differs from its manifest"
+    except (OSError, ValidationError, json.JSONDecodeError, SafetensorError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _prune(folder: Path, progress: Progress) -> None:
+    kept = {path.name for path in sorted(folder.glob("step-*"))[-KEPT:]} | {name(progress.best_step)}
+    for path in folder.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

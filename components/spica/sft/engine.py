@@ -1,0 +1,201 @@
+"""The model under DeepSpeed's engine: what trains, how it is spread, one optimizer step."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import deepspeed
+import torch
+from deepspeed import comm
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from transformers import Qwen2VLForConditionalGeneration
+
+from spica.errors import Fault, RecipeError
+from spica.recipe.schema import Sft
+from spica.recipe.slices import SftScale
+from spica.sft.attention import NAME as ATTENTION
+from spica.sft.collate import Pack
+
+logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+
+
+class StepResult(NamedTuple):
+    loss: float
+    """Mean over the step's samples of the token mean over each sample's labels."""
+    grad_norm: float
+    """Norm of all trained gradients, before clipping."""
+
+
+def init_distributed() -> None:
+    """Join the process group: NCCL where there is CUDA, gloo elsewhere."""
+    # Serves inference only, and would be compiled by g++ for a minute at the first start.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
+
+
+def load_student(folder: Path, dtype: torch.dtype, freeze: Literal["llm_only", "llm+merger", "all"]) -> nn.Module:
+    """The checkpoint in `folder`, with `requires_grad` set by the freeze mode.
+
+    llm_only freezes everything under `visual`, the merger included (the authors' LLaMA-Factory yaml);
+    llm+merger trains the merger too (the paper's text); all trains everything.
+    """
+    model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=dtype, attn_implementation=ATTENTION)
+    for name, parameter in model.named_parameters():
+        visual = ".visual." in f".{name}"
+        merger = ".visual.merger." in f".{name}"
+        parameter.requires_grad_(freeze == "all" or not visual or (merger and freeze == "llm+merger"))
+    model.train()
+    return model
+
+
+def learning_rate(step: int, num_steps: int, sft: Sft) -> float:
+    """Learning rate of `step` (1-based) of `num_steps`: warm-up of ceil(ratio * num_steps), then down to the minimum."""
+    num_warmup = math.ceil(sft.warmup_ratio * num_steps)
+    if step <= num_warmup:
+        return sft.learning_rate * step / num_warmup
+    done = (step - num_warmup) / max(1, num_steps - num_warmup)
+    share = 1.0 - done if sft.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
+    return sft.learning_rate * (sft.min_lr_ratio + (1.0 - sft.min_lr_ratio) * share)
+
+
+def loss_sum(model: nn.Module, pack: Pack) -> Tensor:
+    """Sum over the pack's samples of the token mean of each; scalar float32."""
+    logits = model(**pack.model_inputs()).logits[0]
+    return (cross_entropy(logits.float(), pack.labels, reduction="none") * pack.weights).sum()
+
+
+class Engine:
+    """A student under DeepSpeed; every rank makes the same calls."""
+
+    def __init__(self, model: nn.Module, sft: Sft, scale: SftScale) -> None:
+        """Spread `model` over the ranks of the process group.
+
+        Raises:
+            RecipeError: a combination that DeepSpeed cannot run.
+        """
+        if scale.zero_stage == 0 and scale.precision == "bf16":
+            raise RecipeError(
+                Fault(
+                    "profiles.*.zero_stage",
+                    "0 with precision bf16 (no sharded fp32 master weights to save)",
+                    "1, 2 or 3 with bf16; 0 with fp32",
+                    "set zero_stage: 1",
+                )
+            )
+        if scale.gradient_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self.stage = scale.zero_stage
+        self.max_grad_norm = sft.max_grad_norm
+        self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._trained_visual = [p for name, p in self.trained.items() if ".visual." in f".{name}"]
+        self.adamw = torch.optim.AdamW(
+            _decay_groups(self.trained.values(), sft.weight_decay),
+            lr=sft.learning_rate,
+            betas=sft.betas,
+            eps=sft.eps,
+            fused=True,
+        )
+        self.deepspeed, *_ = deepspeed.initialize(
+            model=model,
+            optimizer=self.adamw,
+            config=_config(sft, scale, sum(p.numel() for p in model.parameters())),
+            dist_init_required=False,
+        )
+        self.device = torch.device(self.deepspeed.device)
+        # The plain and the BF16 optimizer reduce once, at the boundary; the sharded ones hook every gradient.
+        self._hooked = self.stage >= 2 or (self.stage == 1 and scale.precision == "fp32")
+        if self.stage == 3:
+            self._keep_visual_whole(model)
+
+    def _keep_visual_whole(self, model: nn.Module) -> None:
+        """Gather the vision tower once, for good: a rank whose pack shows no picture would not join later gathers."""
+        visual = [p for name, p in model.named_parameters() if ".visual." in f".{name}"]
+        persistent = self.deepspeed.optimizer.persistent_parameters
+        known = {id(p) for p in persistent}
+        for parameter in visual:
+            parameter.ds_persist = True
+        persistent.extend(p for p in visual if id(p) not in known)
+        visual[0].all_gather(visual)
+
+    def step(self, packs: Sequence[Pack], batch_size: int, lr: float, agree: Callable[[float], float]) -> StepResult:
+        """One optimizer step over this rank's packs of a batch of `batch_size` samples (over all ranks).
+
+        `agree` takes this rank's sum of sample losses after the backward passes and returns that of all ranks; it may
+        raise on all ranks, and nothing has changed then.
+        """
+        factor = comm.get_world_size() / batch_size  # DeepSpeed averages over ranks; a pack's loss is a sum
+        total = 0.0
+        with self._reduced_once():
+            for index, pack in enumerate(packs):
+                if not self._hooked:
+                    self.deepspeed.set_gradient_accumulation_boundary(index == len(packs) - 1)
+                loss = loss_sum(self.deepspeed, pack)
+                total += loss.item()
+                if pack.pixel_values is None and self._trained_visual:
+                    # Every rank reduces the same gradients, picture or not.
+                    loss = loss + 0.0 * torch.stack([p.sum() for p in self._trained_visual]).sum()
+                self.deepspeed.backward(loss * factor, scale_wrt_gas=False)
+        batch_loss = agree(total) / batch_size
+        for group in self.adamw.param_groups:
+            group["lr"] = lr
+        grad_norm = self._update()
+        return StepResult(batch_loss, grad_norm)
+
+    @contextmanager
+    def _reduced_once(self) -> Iterator[None]:
+        """Where gradients are hooked: hold the reduction back until the last pack, in one fixed order.
+
+        ZeRO-3 with a frozen tower goes on reducing at every pack, so that no rank ever holds all gradients.
+        """
+        if not self._hooked:
+            yield
+            return
+        self.deepspeed.set_gradient_accumulation_boundary(True)
+        coalesce = self.stage < 3 or bool(self._trained_visual)
+        with self.deepspeed.coalesce_grad_reduction() if coalesce else nullcontext():
+            yield
+
+    def _update(self) -> float:
+        if self.stage == 0:
+            norm = nn.utils.clip_grad_norm_(self.trained.values(), self.max_grad_norm)
+            self.deepspeed.step()
+            return float(norm)
+        self.deepspeed.step()
+        return float(self.deepspeed.get_global_grad_norm())
+
+
+def _decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay on matrices only: biases and norms, all one-dimensional, go without (as HF Trainer does)."""
+    trained = list(parameters)
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _config(sft: Sft, scale: SftScale, num_parameters: int) -> dict[str, Any]:
+    """DeepSpeed's configuration; the boundary of a step is set by hand, so accumulation stays 1 here."""
+    zero: dict[str, Any] = {
+        "stage": scale.zero_stage,
+        "overlap_comm": torch.cuda.is_available(),
+        "contiguous_gradients": True,
+        "reduce_bucket_size": min(500_000_000, num_parameters),
+    }
+    if scale.zero_stage == 3:
+        # Prefetching follows each rank's own trace, and ranks with and without pictures have different traces.
+        zero["stage3_prefetch_bucket_size"] = 0
+    config: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 1,
+        # Stage 0 clips in `Engine._update`, which also reports the norm.
+        "gradient_clipping": sft.max_grad_norm if scale.zero_stage else 0.0,
+        "zero_optimization": zero,
+        "steps_per_print": None,
+    }
+    if scale.precision == "bf16":
+        config |= {"bf16": {"enabled": True}, "data_types": {"grad_accum_dtype": "fp32"}}
+    return config

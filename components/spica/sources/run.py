@@ -1,0 +1,157 @@
+"""The stage `sources`: official rows to Prompts, pictures to PNG, bad rows to quarantine.jsonl."""
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from spica.artifacts.manifest import Artifact, Manifest
+from spica.artifacts.resolve import materialize
+from spica.artifacts.rows import write_jsonl
+from spica.artifacts.types import PromptRow, Quarantined
+from spica.artifacts.workspace import Workspace
+from spica.errors import DataError, Fault
+from spica.launch.contract import Launcher
+from spica.recipe.schema import Source
+from spica.recipe.slices import SourcesSlice
+from spica.sources import llava_onevision, mathverse, mathvision, mmmu, olympiadbench, questions
+from spica.sources.draft import BadRowError, Draft, Record
+from spica.sources.pictures import decode, write_png
+from spica.sources.records import read_records
+
+log = logging.getLogger("spica.sources")
+
+MAX_BAD_FRACTION = 0.5
+"""Above this share of unusable rows the format or the folder is wrong; below, bad rows are put aside."""
+
+
+def run(slice: SourcesSlice, inputs: Mapping[str, Artifact], out: Workspace, launcher: Launcher) -> Manifest:
+    """Reads every source of the slice into prompts.jsonl, images/ and quarantine.jsonl.
+
+    Metrics: num_rows and num_quarantined, in all and per source (num_rows.NAME).
+
+    Raises:
+        RecipeError, PrerequisiteError: A URI that cannot be read.
+        DataError: A source with no or mostly unusable rows, or two sources of one name.
+    """
+    rows: list[PromptRow] = []
+    bad: list[Quarantined] = []
+    metrics: dict[str, float | int | str] = {}
+    for index, source in enumerate(slice.sources):
+        if f"num_rows.{source.name}" in metrics:
+            raise DataError(
+                Fault("sources", f"two named {source.name!r}", "distinct names", "rename one in the recipe")
+            )
+        place = materialize(source.uri, out.scratch / f"source-{index}")
+        kept, refused = read_source(source, place, out.path, slice.seed)
+        metrics |= {f"num_rows.{source.name}": len(kept), f"num_quarantined.{source.name}": len(refused)}
+        rows += kept
+        bad += refused
+        log.info("%s: %d rows, %d quarantined", source.name, len(kept), len(refused))
+    if twice := [row_id for row_id, count in Counter(row.id for row in rows).items() if count > 1]:
+        raise DataError(
+            Fault(
+                "sources", f"id {twice[0]!r} in two sources", "distinct ids", "rename a source in the recipe"
+            )
+        )
+    write_jsonl(out.path / "prompts.jsonl", rows)
+    write_jsonl(out.path / "quarantine.jsonl", bad)
+    return out.publish("prompts", {"num_rows": len(rows), "num_quarantined": len(bad), **metrics})
+
+
+def read_source(
+    source: Source, place: Path, out: Path, seed: int
+) -> tuple[list[PromptRow], list[Quarantined]]:
+    """Reads one source; of more than `num_rows` questions that many are drawn by seed, in file order.
+
+    Only drawn questions have their pictures decoded; one with a bad picture is replaced by another draw.
+
+    Args:
+        source: Name, format and number of rows.
+        place: Folder with the official files, or one such file.
+        out: Receives images/SHA256.png.
+        seed: Of the draw.
+
+    Raises:
+        DataError: No row file, no usable row, or more unusable rows than usable ones.
+    """
+    bad: list[Quarantined] = []
+    drafts = list(_drafts(source, place, bad))
+    order = list(range(len(drafts)))
+    if source.num_rows is not None:
+        random.Random(f"{seed} {source.name}").shuffle(order)
+    kept: dict[int, PromptRow] = {}
+    for i in order:
+        if len(kept) == source.num_rows:
+            break
+        record, draft = drafts[i]
+        try:
+            kept[i] = _prompt_row(source.name, draft, out)
+        except BadRowError as error:
+            bad.append(_quarantined(source, record, error))
+    if len(bad) > MAX_BAD_FRACTION * (len(kept) + len(bad)) or not kept:
+        shown = "; ".join(str(one) for one in bad[:3]) or "empty files"
+        found = f"{len(bad)} of {len(kept) + len(bad)} rows are unusable: {shown}"
+        advice = f"check `uri` and `format: {source.format}` of the source in the recipe"
+        allowed = f"at least one row, and at most {MAX_BAD_FRACTION:.0%} unusable"
+        raise DataError(Fault(f"source {source.name}", found, allowed, advice))
+    if bad:
+        log.warning("%s: %d rows put aside in quarantine.jsonl, first %s", source.name, len(bad), bad[0])
+    if source.num_rows is not None and len(kept) < source.num_rows:
+        log.warning("%s: num_rows is %d but only %d rows are usable", source.name, source.num_rows, len(kept))
+    return [kept[i] for i in sorted(kept)], sorted(bad, key=lambda one: (one.file, one.line))
+
+
+def _drafts(source: Source, place: Path, bad: list[Quarantined]) -> Iterator[tuple[Record, Draft]]:
+    loader = _loader(source)
+    folder, patterns = (place, loader.FILES) if place.is_dir() else (place.parent, (place.name,))
+    seen: set[str] = set()
+    for record in read_records(folder, patterns):
+        if isinstance(record, Quarantined):
+            bad.append(record.model_copy(update={"file": f"{source.name}/{record.file}"}))
+            continue
+        try:
+            drafts: list[Draft] = loader.parse(record)
+            if taken := [draft.id for draft in drafts if draft.id in seen]:
+                raise BadRowError(f"id {taken[0]!r:.60} was used by an earlier row")
+        except BadRowError as error:
+            bad.append(_quarantined(source, record, error))
+            continue
+        seen.update(draft.id for draft in drafts)
+        yield from ((record, draft) for draft in drafts)
+
+
+def _loader(source: Source) -> ModuleType:
+    match source.format:
+        case "llava_onevision":
+            return llava_onevision
+        case "questions":
+            return questions
+        case "mathverse":
+            return mathverse
+        case "mathvision":
+            return mathvision
+        case "olympiadbench":
+            return olympiadbench
+        case "mmmu":
+            return mmmu
+
+
+def _prompt_row(source: str, draft: Draft, out: Path) -> PromptRow:
+    return PromptRow(
+        id=f"{source}-{draft.id}",
+        source=source,
+        question=draft.question,
+        images=tuple(write_png(picture, out) for picture in [decode(picture) for picture in draft.pictures]),
+        gold=draft.gold,
+        modality=draft.modality,
+        num_steps=draft.num_steps,
+        meta=draft.meta,
+    )
+
+
+def _quarantined(source: Source, record: Record, error: BadRowError) -> Quarantined:
+    file = record.file.relative_to(record.root).as_posix()
+    return Quarantined(file=f"{source.name}/{file}", line=record.line, reason=str(error))

@@ -1,0 +1,132 @@
+"""The task `student`: the base checkpoint into the store, checked before anything is loaded from it."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spica.artifacts.manifest import Artifact, Manifest
+from spica.artifacts.resolve import materialize
+from spica.artifacts.workspace import Workspace
+from spica.errors import DataError, Fault, PrerequisiteError
+from spica.launch.contract import Launcher
+from spica.recipe.slices import StudentSlice
+
+log = logging.getLogger("spica.sources.student")
+
+ARCHITECTURE = "Qwen2VLForConditionalGeneration"
+REQUIRED = ("config.json", "tokenizer_config.json", "preprocessor_config.json|processor_config.json")
+KEPT = ("*.json", "*.safetensors", "*.jinja", "merges.txt", "vocab.txt", "README.md", "LICENSE*", "NOTICE*")
+"""What a Hugging Face folder of this architecture is made of; nothing else comes into the store."""
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+_ADVICE = "name a Qwen2-VL folder or Hub id with safetensors in models.student.path"
+
+
+def run(slice: StudentSlice, inputs: Mapping[str, Artifact], out: Workspace, launcher: Launcher) -> Manifest:
+    """Brings the student's checkpoint to hand, checks it and publishes it.
+
+    Raises:
+        RecipeError, PrerequisiteError: A path that cannot be read.
+        DataError: Pickled weights, code in the checkpoint, another architecture, missing or truncated files.
+    """
+    download = out.scratch / "download"
+    folder = materialize(slice.student.path, download)
+    check_checkpoint(folder)
+    names = sorted({path.name for pattern in KEPT for path in folder.glob(pattern) if path.is_file()})
+    for name in names:
+        # Downloads are ours and may be linked; a user's own folder must never share bytes with the store.
+        place = os.link if folder.is_relative_to(download) else shutil.copyfile
+        place((folder / name).resolve(), out.path / name)
+    num_bytes = sum((out.path / name).stat().st_size for name in names)
+    log.info("%s: %d files, %d bytes", slice.student.path, len(names), num_bytes)
+    return out.publish("checkpoint", {"num_files": len(names), "num_bytes": num_bytes})
+
+
+def check_checkpoint(folder: Path) -> None:
+    """Refuses what Spica cannot train or must not run.
+
+    Raises:
+        DataError: All faults of the folder at once.
+    """
+    if not folder.is_dir():
+        raise DataError(Fault(str(folder), "a file", "a checkpoint folder", _ADVICE))
+    faults = [
+        Fault(str(path), "pickled weights, which can run code when loaded", "safetensors", _ADVICE)
+        for path in sorted(folder.iterdir())
+        if path.suffix in PICKLES
+    ]
+    faults += [
+        Fault(str(folder), f"no {' or '.join(names.split('|'))}", "a whole Qwen2-VL checkpoint", _ADVICE)
+        for names in REQUIRED
+        if not any((folder / name).is_file() for name in names.split("|"))
+    ]
+    for path in sorted(folder.glob("*.json")):
+        faults += _json_faults(path)
+    faults += _weight_faults(folder)
+    if faults:
+        raise DataError(*faults)
+
+
+def _json_faults(path: Path) -> list[Fault]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        return [Fault(str(path), f"no JSON: {error}", "a JSON file", "fetch the file again")]
+    if not isinstance(content, dict):
+        return []
+    faults = []
+    if "auto_map" in content or "trust_remote_code" in content:
+        faults.append(
+            Fault(str(path), "auto_map: code that comes with the checkpoint", "no remote code", _ADVICE)
+        )
+    if path.name == "config.json" and content.get("architectures") != [ARCHITECTURE]:
+        faults.append(
+            Fault(
+                str(path),
+                f"architectures: {content.get('architectures')!r:.200}",
+                f"[{ARCHITECTURE!r}]",
+                _ADVICE,
+            )
+        )
+    return faults
+
+
+def _weight_faults(folder: Path) -> list[Fault]:
+    """Every shard that is there or that the index names must be a whole safetensors file."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        found, advice = "safetensors is not installed", "pip install 'spica[train]'"
+        raise PrerequisiteError(Fault("student", found, "safetensors", advice)) from error
+    shards = {path.name for path in folder.glob("*.safetensors")} | _indexed_shards(folder)
+    if not shards:
+        return [Fault(str(folder), "no *.safetensors", "weights as safetensors", _ADVICE)]
+    faults = []
+    for name in sorted(shards):
+        try:
+            with safe_open(folder / name, framework="np"):
+                pass
+        except (SafetensorError, OSError) as error:
+            faults.append(
+                Fault(str(folder / name), str(error), "a whole safetensors file", "fetch the file again")
+            )
+    return faults
+
+
+def _indexed_shards(folder: Path) -> set[str]:
+    path = folder / "model.safetensors.index.json"
+    if not path.is_file():
+        return set()
+    try:
+        shards: Any = set(json.loads(path.read_bytes())["weight_map"].values())
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        shards = {None}
+    if not all(isinstance(name, str) and Path(name).name == name for name in shards):
+        raise DataError(
+            Fault(str(path), "no weight_map of plain file names", "an index of shards", "fetch it again")
+        )
+    return set(shards)

@@ -1,0 +1,176 @@
+"""One task of a run: the body that the command-line and KFP faces of every stage share.
+
+Tasks hand each other small reference files; the bytes themselves lie in the store, verified by their manifests.
+"""
+
+import importlib
+import json
+import os
+import select
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict
+
+from spica.artifacts.manifest import Artifact
+from spica.artifacts.memo import perform
+from spica.artifacts.runs import record_failure, record_task
+from spica.artifacts.store import Store
+from spica.artifacts.workspace import state_folder
+from spica.errors import Fault, PrerequisiteError, SpicaError
+from spica.launch.contract import Launcher
+
+OWNER_VARIABLE = "SPICA_OWNER_PID"
+"""Names the process whose death ends the task; set by `spica run`."""
+
+
+class Place(BaseModel):
+    """Where a run keeps its artifacts and starts heavy things; never a part of a cache key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: str
+    launcher: str
+    run: str = ""
+    """Run id, for the run's own record; empty outside of `spica run`."""
+
+
+class Reference(BaseModel):
+    """What one task hands to the next: the name of an artifact and the digest it must have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    key: str
+    digest: str
+
+
+def make_launcher(name: str) -> Launcher:
+    """The launcher a profile names.
+
+    Raises:
+        PrerequisiteError: this installation has no such launcher.
+    """
+    if name == "local":
+        from spica.launch.local import LocalLauncher
+
+        return LocalLauncher(state_folder())
+    raise PrerequisiteError(
+        Fault("profile: launcher", name, "local", "choose a profile whose launcher is local, such as `laptop`")
+    )
+
+
+def open_reference(store: Store, path: Path) -> Artifact:
+    """The artifact that a reference file names, checked against the digest in it.
+
+    Raises:
+        PrerequisiteError: the store no longer holds it.
+        IntegrityError: its bytes differ from its manifest.
+    """
+    reference = Reference.model_validate_json(path.read_text())
+    manifest = store.find(reference.task, reference.key)
+    if manifest is None or manifest.digest != reference.digest:
+        found = "no artifact" if manifest is None else f"digest {manifest.digest[:16]}"
+        where = f"{reference.task}/{reference.key[:16]}"
+        advice = "run the pipeline again: it makes what is missing"
+        raise PrerequisiteError(Fault(where, found, f"digest {reference.digest[:16]}", advice))
+    return store.open(manifest)
+
+
+def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str, Any], output: Any) -> None:
+    """Run one task, or find its result in the store, and write the reference to it.
+
+    Args:
+        task: name in the pipeline, e.g. distill-d_t.
+        module: the stage module that has `run`.
+        slice: the stage's slice as JSON.
+        place: a Place as JSON.
+        inputs: name -> object with the `.path` of a reference file (KFP artifacts fit).
+        output: object with the `.path` of the reference to write and a `.metadata` dict.
+
+    Faults are printed without a traceback and end the process with the error's exit code.
+    """
+    _die_with_owner()
+    where = Place.model_validate_json(place)
+    try:
+        print(f"{task}: started", flush=True)
+        stage = importlib.import_module(module)
+        store = Store.parse(where.store)
+        outcome = perform(
+            task,
+            stage.run,
+            get_type_hints(stage.run)["slice"].model_validate_json(slice),
+            {name: open_reference(store, Path(item.path)) for name, item in inputs.items()},
+            store,
+            make_launcher(where.launcher),
+            state_folder(),
+        )
+    except SpicaError as error:
+        record_failure(state_folder(), where.run, task, error)
+        print(f"{task}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        last = traceback.format_exc(limit=-3).strip()
+        fault = Fault(task, last, "an error that Spica names", "please report it with the run's log")
+        record_failure(state_folder(), where.run, task, SpicaError(fault))
+        raise error from None
+    manifest = outcome.manifest
+    reference = Reference(task=task, key=manifest.key, digest=manifest.digest)
+    Path(output.path).parent.mkdir(parents=True, exist_ok=True)
+    Path(output.path).write_text(reference.model_dump_json())
+    output.metadata.update({"kind": manifest.kind, "digest": manifest.digest, **manifest.metrics})
+    record_task(state_folder(), where.run, manifest)
+    how = "unchanged, from the store" if outcome.cached else f"done in {outcome.wall_s:.0f} s"
+    print(f"{task}: {how} ({manifest.digest[:12]})", flush=True)
+
+
+def _die_with_owner() -> None:
+    """End this process at once when `spica run` is gone, however it went (its own children follow by guard)."""
+    owner = os.environ.get(OWNER_VARIABLE)
+    if not owner:
+        return
+    try:
+        gone = os.pidfd_open(int(owner))
+    except ProcessLookupError:
+        os._exit(137)
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(gone, select.POLLIN)
+        poll.poll()
+        os._exit(137)
+
+    threading.Thread(target=watch, name="owner", daemon=True).start()
+
+
+def run_from_command_line(module: str) -> None:
+    """The command-line face of a stage: `python -m spica.STAGE TASK SLICE OUTPUT --input NAME=REFERENCE`."""
+    import typer
+
+    def main(
+        task: str,
+        slice: Annotated[Path, typer.Argument(help="The stage's slice, JSON (see `spica show RECIPE --json`).")],
+        output: Annotated[Path, typer.Argument(help="Where the reference to the result is written.")],
+        store: str = "file://.spica/store",
+        launcher: str = "local",
+        input: Annotated[list[str] | None, typer.Option(help="NAME=REFERENCE_FILE, repeatable.")] = None,
+    ) -> None:
+        place = Place(store=store, launcher=launcher).model_dump_json()
+        pairs = [item.partition("=") for item in input or []]
+        target = _File(output)
+        run_task(task, module, slice.read_text(), place, {n: _File(Path(path)) for n, _, path in pairs}, target)
+        print(json.dumps({"reference": str(output), **target.metadata}))
+
+    typer.run(main)
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metadata: dict[str, Any] = {}

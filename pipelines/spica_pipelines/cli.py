@@ -1,0 +1,107 @@
+"""The command `spica`. Every command imports what it needs itself, so that `spica --help` answers at once."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from spica.errors import SpicaError
+
+app = typer.Typer(
+    help="Post-train vision-language models into slow thinkers: one recipe, from two CPU cores to 64 GPUs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+RecipeArgument = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a YAML file.")]
+ProfileOption = Annotated[str, typer.Option(help="laptop, node8 or cluster64.")]
+
+
+@app.command()
+def check(
+    recipes: Annotated[
+        list[str] | None, typer.Argument(help="Names or paths; every shipped recipe when left out.")
+    ] = None,
+) -> None:
+    """List every fault of recipes under all of their profiles."""
+    from spica.errors import Fault, RecipeError
+    from spica.recipe.load import known_recipes, load_recipe, read_recipe
+    from spica.recipe.plan import plan
+
+    faults: list[Fault] = []
+    for name in recipes or known_recipes():
+        try:
+            profiles = list(read_recipe(name).profiles)
+            num_tasks = {len(plan(load_recipe(name, profile))) for profile in profiles}
+        except RecipeError as error:
+            faults += error.faults
+        else:
+            print(f"{name}: no fault; {', '.join(profiles)}; {max(num_tasks)} tasks")
+    if faults:
+        raise RecipeError(*faults)
+
+
+@app.command()
+def show(
+    recipe: RecipeArgument,
+    profile: ProfileOption = "laptop",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+) -> None:
+    """Show a recipe under a profile and the numbers that follow from it."""
+    from spica.recipe.load import load_recipe
+
+    from spica_pipelines.show import as_tables, as_values
+
+    resolved = load_recipe(recipe, profile)
+    if as_json:
+        print(json.dumps(as_values(resolved), indent=2))
+    else:
+        as_tables(resolved)
+
+
+@app.command()
+def runs(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")] = False,
+) -> None:
+    """List the runs of this folder's state, the newest first."""
+    from spica.artifacts.runs import list_runs
+    from spica.artifacts.workspace import state_folder
+
+    from spica_pipelines.show import runs_table
+
+    found = list_runs(state_folder())
+    if as_json:
+        for run in found:
+            print(run.model_dump_json())
+    elif found:
+        runs_table(found)
+    else:
+        print(f"no runs in {state_folder()}; start one: spica run miniature")
+
+
+def main() -> None:
+    """Run the command line.
+
+    Faults are printed without a traceback; exit codes are those of `spica.errors`, 130 on Ctrl-C.
+    """
+    from spica.errors import SpicaError
+
+    try:
+        app()
+    except SpicaError as error:
+        sys.exit(report_faults(error))
+    except (KeyboardInterrupt, SystemExit) as stop:
+        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
+        if code == 130:
+            print("spica: stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(code)
+
+
+def report_faults(error: "SpicaError") -> int:
+    """Print faults in four parts to stderr; returns the exit code."""
+    print("\n\n".join(str(fault) for fault in error.faults), file=sys.stderr)
+    num_faults = len(error.faults)
+    print(f"\nspica: {num_faults} fault{'s' if num_faults > 1 else ''}", file=sys.stderr)
+    return error.exit_code

@@ -1,0 +1,101 @@
+"""Run the pipeline on this machine through KFP's local runner: the graph that a cluster runs, task by task."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from kfp import local
+
+from spica.artifacts.manifest import Artifact
+from spica.artifacts.runs import failed_task, start_run, task_of_run
+from spica.artifacts.store import Store
+from spica.artifacts.workspace import state_folder
+from spica.errors import Fault, SpicaError, StageError
+from spica.recipe.load import Resolved
+from spica.task import OWNER_VARIABLE
+from spica_pipelines.post_training import post_training
+
+# A run of the miniature writes about 0.2 GB; the rest is room for logs, training checkpoints and a second copy.
+NEEDED_BYTES = 2 << 30
+
+
+def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
+    """Run a recipe to its end (or from where an earlier run stopped) and return the last artifacts.
+
+    Args:
+        resolved: the recipe under a profile whose launcher is local.
+        text: the recipe's YAML text, the pipeline's parameter.
+
+    Returns:
+        The artifacts of the tasks `report` and `serve`.
+
+    Raises:
+        LockedError: another run goes on in this folder.
+        PrerequisiteError: disk full and the like.
+        SpicaError: whatever the failed task raised, with its exit code.
+    """
+    state = state_folder()
+    with start_run(state, resolved.recipe.name, resolved.profile, NEEDED_BYTES) as run:
+        folder = state / "runs" / run.id
+        print(f"run {run.id}: {resolved.recipe.name} under {resolved.profile}, log in {_short(folder / 'log.txt')}")
+        local.init(
+            runner=local.SubprocessRunner(use_venv=False),
+            pipeline_root=str(folder / "kfp"),
+            raise_on_error=True,
+            enable_caching=False,
+        )
+        os.environ[OWNER_VARIABLE] = str(os.getpid())
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        os.environ["PYTHONUNBUFFERED"] = "1"
+        with (folder / "log.txt").open("w", buffering=1) as log, _only_progress(log):
+            try:
+                post_training(recipe=text, profile=resolved.profile, run=run.id)
+            except RuntimeError as error:
+                raise _fault_of(state, run.id, error, folder / "log.txt") from None
+        store = Store.parse(resolved.recipe.store)
+        return {task: store.open(task_of_run(state, run.id, store, task)) for task in ("report", "serve")}
+
+
+def _fault_of(state: Path, run: str, error: RuntimeError, log: Path) -> SpicaError:
+    """The error of the task that failed; KFP itself reports only that one did."""
+    found = failed_task(state, run)
+    if found is not None:
+        return found
+    return StageError(Fault("pipeline", str(error), "every task succeeds", f"read the end of {_short(log)}"))
+
+
+def _short(path: Path) -> str:
+    with contextlib.suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+class _Progress:
+    """Standard output of the runner: everything into the log, the tasks' own lines on the terminal too."""
+
+    def __init__(self, log: TextIO, terminal: TextIO) -> None:
+        self._log = log
+        self._terminal = terminal
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        self._log.write(text)
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            # KFP indents what a task prints by four spaces; its own lines start with a time.
+            if line.startswith("    ") and line.strip() and not line.startswith("     "):
+                self._terminal.write(line[4:] + "\n")
+        self._terminal.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        self._log.flush()
+
+
+@contextlib.contextmanager
+def _only_progress(log: TextIO) -> Iterator[None]:
+    with contextlib.redirect_stdout(_Progress(log, sys.stdout)):  # type: ignore[type-var]  # all that print needs
+        yield

@@ -1,0 +1,107 @@
+import errno
+import os
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+Answer = Callable[[dict[str, Any]], tuple[str, bytes] | None]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "state"
+    monkeypatch.setenv("SPICA_STATE", str(folder))
+    return folder
+
+
+class S3Server:
+    """moto's S3 behind real HTTP; `answers` are asked first and may answer a request in its place."""
+
+    def __init__(self) -> None:
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, self._handle, threaded=True)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.answers: list[Answer] = []
+
+    def _handle(self, environ: dict[str, Any], start_response: Any) -> Any:
+        for answer in self.answers:
+            if (found := answer(environ)) is not None:
+                status, body = found
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                start_response(
+                    status, [("Content-Length", str(len(body))), ("Content-Type", "application/xml")]
+                )
+                return [body]
+        return self._app(environ, start_response)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def s3_environment(s3_server: S3Server) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL_S3": s3_server.url,
+        "AWS_ACCESS_KEY_ID": "key-id",
+        "AWS_SECRET_ACCESS_KEY": "canary-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_environment: dict[str, str]) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3_environment.items():
+            patch.setenv(name, value)
+        return boto3.session.Session().client("s3")
+
+
+@pytest.fixture
+def s3(
+    s3_server: S3Server, s3_environment: dict[str, str], s3_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """A client of an emptied server with the bucket `spica`; the environment points there."""
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    s3_client.create_bucket(Bucket="spica")
+    yield s3_client
+    s3_server.answers.clear()
+    urllib.request.urlopen(urllib.request.Request(f"{s3_server.url}/moto-api/reset", method="POST")).close()
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A disk of 1 MiB where mounting is allowed, else one on which fsync finds no room."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, stderr=subprocess.DEVNULL, check=False).returncode == 0:
+        yield folder
+        subprocess.run(["umount", str(folder)], check=True)
+    else:
+
+        def no_room(descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", no_room)
+        yield folder

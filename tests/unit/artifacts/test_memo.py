@@ -1,0 +1,155 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import counting_stage
+import pytest
+from counting_stage import CountingSlice, launcher
+from spica.artifacts.locks import held
+from spica.artifacts.manifest import Manifest
+from spica.artifacts.memo import execute, identify
+from spica.artifacts.store import Store
+from spica.errors import DataError, IntegrityError, LockedError, StageError
+from spica.recipe.schema import Source
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.parse(f"file://{tmp_path}/store")
+
+
+def run_once(store: Store, slice: CountingSlice | None = None, **inputs: Manifest) -> Manifest:
+    return execute("text", counting_stage.run, slice or CountingSlice(), inputs, store, launcher)
+
+
+def sources(uri: str) -> CountingSlice:
+    return CountingSlice(sources=(Source(name="a", uri=uri, format="questions"),))
+
+
+def key_of(slice: CountingSlice) -> str:
+    return identify("text", counting_stage.run, slice, {}).key
+
+
+def test_a_second_execution_is_a_hit(store: Store) -> None:
+    assert run_once(store) == run_once(store)
+
+
+def test_a_hit_makes_no_launcher(store: Store) -> None:
+    def refuse() -> Any:
+        raise AssertionError("a hit needs no launcher")
+
+    run_once(store)
+    execute("text", counting_stage.run, CountingSlice(), {}, store, refuse)
+
+
+def test_another_seed_runs_again(store: Store) -> None:
+    assert run_once(store).key != run_once(store, CountingSlice(seed=1)).key
+
+
+def test_another_input_runs_again(store: Store) -> None:
+    first = run_once(store)
+    second = run_once(store, CountingSlice(seed=1))
+    assert run_once(store, prompts=first).key != run_once(store, prompts=second).key
+
+
+def test_an_input_is_handed_over_and_named_by_digest(store: Store) -> None:
+    first = run_once(store, CountingSlice(seed=3))
+    manifest = run_once(store, prompts=first)
+    assert manifest.inputs == {"prompts": first.digest}
+    assert (store.open(manifest).path / "prompts.txt").read_text() == "3"
+
+
+def test_one_byte_of_outside_data_changes_the_key(tmp_path: Path) -> None:
+    data = tmp_path / "rows.jsonl"
+    data.write_text("a")
+    before = key_of(sources(f"file://{data}"))
+    data.write_text("b")
+    assert key_of(sources(f"file://{data}")) != before
+
+
+def test_the_place_of_outside_data_does_not_change_the_key(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.jsonl").write_text("a")
+    assert key_of(sources(f"file://{tmp_path}/here")) == key_of(sources(f"file://{tmp_path}/there"))
+
+
+def test_generated_data_is_named_by_its_whole_uri() -> None:
+    few, many = (sources(f"miniature://text?seed=1&num={num}") for num in (10, 20))
+    assert key_of(few) != key_of(many)
+
+
+def test_the_manifest_tells_what_the_execution_cost(store: Store) -> None:
+    execution = run_once(store).execution
+    assert execution.tokens == 5
+    assert 0 <= execution.wall_s < 60 and 0 <= execution.cpu_s < 60
+    assert execution.host == os.uname().nodename
+
+
+def test_work_files_are_gone_after_publishing(store: Store, state: Path) -> None:
+    run_once(store)
+    assert list((state / "work/text").iterdir()) == []
+
+
+def test_after_kill_9_scratch_is_found_again_and_final_files_are_not(
+    store: Store, tmp_path: Path, state: Path
+) -> None:
+    environment = {**os.environ, "DIE": "1", "STORE": f"{tmp_path}/store"}
+    killed = subprocess.run([sys.executable, counting_stage.__file__], env=environment, check=False)
+    assert killed.returncode == -9
+    assert len(list(state.glob("work/text/*/files/half.bin"))) == 1
+    manifest = run_once(store)
+    assert manifest.metrics == {"num_attempts": 2}
+    assert [entry.path for entry in manifest.files] == ["seed.txt"]
+
+
+def test_a_key_that_another_process_works_on_is_locked(store: Store, state: Path) -> None:
+    key = key_of(CountingSlice())[:16]
+    with (
+        held(state / f"locks/text-{key}.lock", "text by somebody"),
+        pytest.raises(LockedError, match="somebody"),
+    ):
+        run_once(store)
+
+
+def test_a_damaged_hit_is_told_and_not_made_anew(store: Store) -> None:
+    path = store.open(run_once(store)).path / "seed.txt"
+    path.unlink()
+    with pytest.raises(IntegrityError, match="missing"):
+        run_once(store)
+
+
+def test_a_removed_artifact_is_made_anew(store: Store, tmp_path: Path) -> None:
+    folder = store.open(run_once(store)).path
+    folder.rename(tmp_path / "elsewhere")
+    run_once(store)
+    assert folder.is_dir()
+
+
+def test_a_damaged_input_stops_the_stage(store: Store) -> None:
+    first = run_once(store)
+    path = store.open(first).path / "seed.txt"
+    path.chmod(0o644)
+    path.write_text("9")
+    with pytest.raises(IntegrityError):
+        run_once(store, prompts=first)
+
+
+def not_published(slice: Any, inputs: Any, out: Any, launcher: Any) -> Any:
+    return None
+
+
+def not_a_number(slice: Any, inputs: Any, out: Any, launcher: Any) -> Any:
+    return out.publish("scores", {"accuracy": float("nan")})
+
+
+def test_a_stage_that_publishes_nothing_is_a_stage_error(store: Store) -> None:
+    with pytest.raises(StageError, match=r"return out\.publish"):
+        execute("text", not_published, CountingSlice(), {}, store, launcher)
+
+
+def test_a_metric_that_is_no_number_is_a_data_error(store: Store) -> None:
+    with pytest.raises(DataError, match="accuracy = nan"):
+        execute("text", not_a_number, CountingSlice(), {}, store, launcher)

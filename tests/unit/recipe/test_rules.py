@@ -1,0 +1,211 @@
+from collections.abc import Callable, Sequence
+
+import pytest
+from spica.errors import Fault
+
+FaultsOf = Callable[..., Sequence[Fault]]
+
+
+def one(old: str, new: str, where: str, found: str, allowed: str, next: str) -> tuple[tuple[str, str], Fault]:
+    return (old, new), Fault(f"r.yaml:{where}", found, allowed, next)
+
+
+CASES = {
+    "store-scheme": one(
+        "file://store",
+        "http://store",
+        "4 store",
+        "the text 'http://store'",
+        "file://... or s3://...",
+        "write a URI with one of these schemes",
+    ),
+    "teacher-scheme": one(
+        "http://host/v1",
+        "host/v1",
+        "7 models.teacher.url",
+        "the text 'host/v1'",
+        "http://... or https://... or miniature://...",
+        "write a URI with one of these schemes",
+    ),
+    "teacher-password": one(
+        "http://host/v1",
+        "http://me:hunter2@host/v1",
+        "7 models.teacher.url",
+        "a URI with a user or password (not shown)",
+        "http://... or https://... or miniature://... without credentials",
+        "take it out; keys come from the environment (models.teacher.api_key_env, AWS_...)",
+    ),
+    "source-scheme": one(
+        "file://u",
+        "ftp://u",
+        "12 sources.text[1].uri",
+        "the text 'ftp://u'",
+        "file://... or s3://... or hf://... or miniature://...",
+        "write a URI with one of these schemes",
+    ),
+    "two-sources-of-one-name": one(
+        "name: u,",
+        "name: t,",
+        "12 sources.text[1].name",
+        "`t` 2 times",
+        "each name once in a list",
+        "give it another name",
+    ),
+    "no-source": one(
+        '\n    - {name: v, uri: "s3://b/v", format: llava_onevision, num_rows: 40}',
+        " []",
+        "13 sources.visual",
+        "an empty list",
+        "at least one source",
+        "add a source",
+    ),
+    "benchmark-name": one(
+        "{name: mmmu, ",
+        "{name: mathverse, ",
+        "18 sources.benchmarks[0].name",
+        "benchmark `mathverse` in format mmmu",
+        "the same name and format, one of mathverse, mathvision, olympiadbench, mmmu",
+        "write the benchmark's name in both keys",
+    ),
+    "pixels": one(
+        "min_pixels: 784",
+        "min_pixels: 6273",
+        "6 models.student.min_pixels",
+        "6273",
+        "<= max_pixels (6272)",
+        "lower min_pixels or raise max_pixels",
+    ),
+    "warm-up-only": one(
+        "warmup_ratio: 0.1",
+        "warmup_ratio: 1.0",
+        "33 sft.warmup_ratio",
+        "1.0",
+        "< 1.0",
+        "leave steps to train after the warm-up",
+    ),
+    "fewer-rows-than-a-batch": one(
+        "batch_size: 10",
+        "batch_size: 37",
+        "28 sft.batch_size",
+        "37 samples per step, but 36 rows of sources.visual besides num_val",
+        "at most as many samples as one epoch has rows",
+        "lower sft.batch_size or dataset.num_val, or raise num_rows",
+    ),
+    "more-ranks-than-samples": one(
+        "ranks_per_node: 2",
+        "ranks_per_node: 11",
+        "46 profiles.laptop.ranks_per_node",
+        "1 x 11 = 11 ranks",
+        "<= sft.batch_size (10): every rank has at least one sample of each step",
+        "use fewer ranks in this profile",
+    ),
+    "local-nodes": one(
+        "num_nodes: 1",
+        "num_nodes: 2",
+        "45 profiles.laptop.num_nodes",
+        "2 nodes with launcher local",
+        "1 node (local is this machine)",
+        "set num_nodes: 1 or launcher: kubernetes",
+    ),
+    "tensor-parallel": one(
+        "tensor_parallel: 1",
+        "tensor_parallel: 4",
+        "52 profiles.laptop.tensor_parallel",
+        "4",
+        "a divisor of ranks_per_node (2): a server stays on one node",
+        "choose such a divisor",
+    ),
+    "servers": one(
+        "num_servers: 1",
+        "num_servers: 3",
+        "53 profiles.laptop.num_servers",
+        "3 servers x 1",
+        "<= 2 in all (num_nodes x ranks_per_node)",
+        "lower num_servers or tensor_parallel",
+    ),
+    "cutoff": one(
+        "cutoff_len: 512",
+        "cutoff_len: 513",
+        "29 sft.cutoff_len",
+        "513",
+        "<= serve.max_model_len (512): the server must hold what was trained",
+        "raise serve.max_model_len or lower cutoff_len",
+    ),
+    "rollout-length": one(
+        "max_tokens: 17",
+        "max_tokens: 512",
+        "21 distill.student.max_tokens",
+        "512",
+        "< serve.max_model_len (512): prompt and response share it",
+        "lower max_tokens or raise serve.max_model_len",
+    ),
+    "answer-length": one(
+        "max_tokens: 18",
+        "max_tokens: 512",
+        "38 evaluate.max_tokens",
+        "512",
+        "< serve.max_model_len (512): prompt and response share it",
+        "lower max_tokens or raise serve.max_model_len",
+    ),
+    "penalties": one(
+        "[1.05, 1.0]",
+        "[1.05, 1.05]",
+        "38 evaluate.repetition_penalties",
+        "[1.05, 1.05]",
+        "each value once",
+        "delete the double value",
+    ),
+    "gate-arms": one(
+        "over: base",
+        "over: D_T",
+        "40 gates[0].over",
+        "D_T",
+        "another arm than `model`",
+        "compare two arms",
+    ),
+    "gate-without-claim": one(
+        ", min_gain: 0.4",
+        "",
+        "40 gates[0]",
+        "neither min_gain nor max_gain",
+        "at least one of them",
+        "add min_gain or max_gain",
+    ),
+    "gate-gains": one(
+        "min_gain: 0.4",
+        "min_gain: 0.0, max_gain: -0.1",
+        "40 gates[0].max_gain",
+        "-0.1",
+        ">= min_gain (0.0)",
+        "swap them",
+    ),
+    "gate-benchmark": one(
+        "over: base",
+        "over: base, benchmark: mathvision",
+        "40 gates[0].benchmark",
+        "mathvision",
+        "a name of sources.benchmarks: mmmu",
+        "name one of them, or add the benchmark",
+    ),
+    "gate-steps": one(
+        "steps: [2, 6]",
+        "steps: [6, 2]",
+        "40 gates[0].steps",
+        "[6, 2]",
+        "[first, last], 1 <= first <= last",
+        "swap them",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "fault"), CASES.values(), ids=CASES.keys())
+def test_a_rule_that_joins_values_is_told_in_four_parts(
+    faults_of: FaultsOf, change: tuple[str, str], fault: Fault
+) -> None:
+    assert faults_of(change) == (fault,)
+
+
+def test_a_broken_section_does_not_silence_the_rules_of_the_others(faults_of: FaultsOf) -> None:
+    faults = faults_of(("file://store", "ftp://store"), ("  epochs: 3", "  epochs: x"))
+
+    assert [fault.where for fault in faults] == ["r.yaml:4 store", "r.yaml:27 sft.epochs"]

@@ -1,0 +1,73 @@
+import pytest
+
+from spica.artifacts.types import Gold
+from spica.sources.draft import BadRowError
+from spica.sources.golds import parse_gold
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "value"),
+    [
+        ("7", "number", "7"),
+        ("7.", "number", "7"),
+        ("The answer is 7", "number", "7"),
+        ("The answer is: 7.", "number", "7"),
+        ("Answer: -3.5", "number", "-3.5"),
+        ("The answer is $38.51", "number", "38.51"),
+        ("1,234,567", "number", "1234567"),
+        ("45°", "number", "45"),
+        ("$45^{\\circ}$", "number", "45"),
+        ("45 degrees", "number", "45"),
+        ("5 cm", "number", "5"),
+        ("60%", "number", "60%"),
+        ("1/2", "number", "1/2"),
+        (".5", "number", ".5"),
+        ("Yes.", "yes_no", "yes"),
+        ("The answer is no", "yes_no", "no"),
+        ("C", "letter", "C"),
+        ("The answer is Cylindrical", "text", "cylindrical"),
+        ("$\\frac{1}{2}$", "text", "\\frac{1}{2}"),
+        ("10 PM", "text", "10 pm"),
+        ("2 and 3", "text", "2 and 3"),
+    ],
+)
+def test_open_answers_are_typed(answer: str, kind: str, value: str) -> None:
+    assert parse_gold(answer) == Gold(kind=kind, value=value)  # type: ignore[arg-type]  # a Literal from the table
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "B",
+        "B.",
+        "(B)",
+        "The answer is B",
+        "Answer: B",
+        "(B) 7 cm",
+        "B. 7 cm",
+        "B:7 cm",
+        "7 cm",
+        "The answer is 7 cm",
+    ],
+)
+def test_answers_to_choices_become_the_letter(answer: str) -> None:
+    assert parse_gold(answer, ("3 cm", "7 cm", "0 cm")) == Gold(
+        kind="letter", value="B", options=("3 cm", "7 cm", "0 cm")
+    )
+
+
+@pytest.mark.parametrize("answer", ["9", "D", "(A) 7", "B and C"])
+def test_an_answer_that_is_none_of_the_options_is_refused(answer: str) -> None:
+    with pytest.raises(BadRowError, match=r"names none of the options A\.\.C"):
+        parse_gold(answer, ("3", "7", "0"))
+
+
+def test_a_value_that_two_options_share_is_refused() -> None:
+    with pytest.raises(BadRowError, match="two alike"):
+        parse_gold("7", ("7", "7", "0"))
+
+
+@pytest.mark.parametrize("answer", ["", " . ", "The answer is", "x" * 501])
+def test_empty_and_overlong_answers_are_refused(answer: str) -> None:
+    with pytest.raises(BadRowError, match="1 to 500 characters"):
+        parse_gold(answer)

@@ -1,0 +1,161 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tiny_png import png
+
+from spica.artifacts.manifest import Artifact
+from spica.artifacts.memo import execute
+from spica.artifacts.rows import read_jsonl
+from spica.artifacts.store import Store
+from spica.artifacts.types import PromptRow, Quarantined
+from spica.errors import DataError, PrerequisiteError, RecipeError
+from spica.launch.contract import Launcher
+from spica.recipe.schema import Source
+from spica.recipe.slices import SourcesSlice
+from spica.sources.run import run
+
+
+def no_launcher() -> Launcher:
+    return cast(Launcher, None)  # reading sources starts nothing
+
+
+Stage = Callable[..., Artifact]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """Runs the stage into a real store: stage(source, ..., seed=1)."""
+
+    def execute_sources(*sources: dict[str, Any], seed: int = 1) -> Artifact:
+        slice = SourcesSlice(seed=seed, sources=[Source.model_validate(source) for source in sources])
+        store = Store.parse(f"file://{tmp_path / 'store'}")
+        return store.open(execute("text", run, slice, {}, store, no_launcher, tmp_path / "state"))
+
+    return execute_sources
+
+
+def prompts(artifact: Artifact) -> list[PromptRow]:
+    return read_jsonl(artifact.path / "prompts.jsonl", PromptRow)
+
+
+def quarantine(artifact: Artifact) -> list[str]:
+    return [str(one) for one in read_jsonl(artifact.path / "quarantine.jsonl", Quarantined)]
+
+
+def write_questions(folder: Path, *lines: str) -> dict[str, str]:
+    folder.mkdir(exist_ok=True)
+    (folder / "questions.jsonl").write_text("".join(lines))
+    return {"name": "mine", "uri": str(folder), "format": "questions"}
+
+
+def question(row_id: str, **more: object) -> str:
+    return json.dumps({"id": row_id, "question": f"What is {row_id}?", "answer": "7", **more}) + "\n"
+
+
+def test_a_source_becomes_prompt_rows(stage: Stage, tmp_path: Path) -> None:
+    source = write_questions(tmp_path / "data", question("1", image="1.png"))
+    (tmp_path / "data/1.png").write_bytes(png())
+    made = stage(source)
+    (row,) = prompts(made)
+    assert (row.id, row.source, row.question, row.modality) == ("mine-1", "mine", "What is 1?", "visual")
+    assert (made.path / row.images[0].path).is_file()
+    assert made.manifest.kind == "prompts"
+    assert made.manifest.metrics == {
+        "num_rows": 1,
+        "num_quarantined": 0,
+        "num_rows.mine": 1,
+        "num_quarantined.mine": 0,
+    }
+
+
+def test_bad_lines_rows_and_pictures_are_put_aside_with_file_line_and_reason(
+    stage: Stage, tmp_path: Path
+) -> None:
+    lines = [question(str(i)) for i in range(6)]
+    lines += [
+        '{"id": "torn\n',
+        "[1]\n",
+        question("5"),
+        question("8", image="gone.png"),
+        question("9", image="bad.png"),
+    ]
+    lines += ['{"id": "x", "question": "What?"}\n']
+    source = write_questions(tmp_path / "data", *lines)
+    (tmp_path / "data/bad.png").write_bytes(b"no picture")
+    made = stage(source)
+    assert [row.id for row in prompts(made)] == [f"mine-{i}" for i in range(6)]
+    reasons = quarantine(made)
+    assert [reason.split(": ")[0] for reason in reasons] == [
+        f"mine/questions.jsonl:{n}" for n in range(7, 13)
+    ]
+    for reason, part in zip(
+        reasons,
+        ("torn JSON", "found list", "was used by an earlier row", "gone.png", "corrupt", "answer"),
+        strict=True,
+    ):
+        assert part in reason
+
+
+def test_num_rows_draws_by_seed_in_the_order_of_the_file(stage: Stage, tmp_path: Path) -> None:
+    source: dict[str, Any] = write_questions(tmp_path / "data", *(question(str(i)) for i in range(100)))
+    first, again, other = (
+        [row.id for row in prompts(stage(source | {"num_rows": 10}, seed=seed))] for seed in (1, 1, 2)
+    )
+    assert len(first) == 10
+    assert first == again != other
+    assert first == sorted(first, key=lambda row_id: int(row_id.removeprefix("mine-")))
+
+
+def test_a_drawn_row_with_a_bad_picture_is_replaced_by_another(stage: Stage, tmp_path: Path) -> None:
+    lines = [question("0", image="gone.png"), *(question(str(i)) for i in range(1, 4))]
+    made = stage(write_questions(tmp_path / "data", *lines) | {"num_rows": 3})  # type: ignore[operator]  # str | int values
+    assert [row.id for row in prompts(made)] == ["mine-1", "mine-2", "mine-3"]
+
+
+def test_a_source_with_mostly_unusable_rows_stops_the_stage(stage: Stage, tmp_path: Path) -> None:
+    source = write_questions(tmp_path / "data", question("1"), "{}\n", "{}\n")
+    with pytest.raises(DataError, match=r"2 of 3 rows are unusable: mine/questions\.jsonl:2: question"):
+        stage(source)
+
+
+def test_a_folder_without_files_of_the_format_stops_the_stage(stage: Stage, tmp_path: Path) -> None:
+    write_questions(tmp_path / "data", question("1"))
+    with pytest.raises(DataError, match=r"a file named test\.jsonl or test\.json or test-\*\.parquet"):
+        stage({"name": "mathvision", "uri": str(tmp_path / "data"), "format": "mathvision"})
+
+
+def test_a_missing_folder_and_an_unknown_scheme_are_named(stage: Stage, tmp_path: Path) -> None:
+    with pytest.raises(PrerequisiteError, match="nothing at"):
+        stage({"name": "a", "uri": f"file://{tmp_path}/gone", "format": "questions"})
+    with pytest.raises(RecipeError, match=r"ftp://x.*\n.*\n *allowed: file://folder"):
+        stage({"name": "a", "uri": "ftp://x/y", "format": "questions"})
+
+
+def test_two_sources_of_one_name_are_refused(stage: Stage, tmp_path: Path) -> None:
+    source = write_questions(tmp_path / "data", question("1"))
+    with pytest.raises(DataError, match="two named 'mine'"):
+        stage(source, source)
+
+
+def test_a_changed_byte_of_the_data_runs_again_and_a_moved_folder_does_not(
+    stage: Stage, tmp_path: Path
+) -> None:
+    source = write_questions(tmp_path / "data", question("1"))
+    first = stage(source).manifest
+    (tmp_path / "data").rename(tmp_path / "moved")
+    assert stage(source | {"uri": str(tmp_path / "moved")}).manifest.key == first.key
+    changed = write_questions(tmp_path / "moved", question("2"))
+    assert stage(changed).manifest.key != first.key
+
+
+def test_a_parquet_file_without_its_reader_says_what_to_install(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/train-0.parquet").write_bytes(b"PAR1")
+    with pytest.raises(PrerequisiteError, match="pip install pyarrow"):
+        stage({"name": "geos", "uri": str(tmp_path / "data"), "format": "llava_onevision"})
