@@ -1,14 +1,14 @@
 """Every error that Spica raises for a person to read.
 
-    SpicaError                 exit 1
-    ├── RecipeError            exit 2   the recipe is wrong (all faults at once)
-    ├── PrerequisiteError      exit 3   something outside is missing: package, port, disk, credentials
-    │   └── LockedError                 somebody else holds the run or the artifact's work folder
-    └── StageError             exit 1   a stage could not finish
-        ├── DataError                   bad rows, pictures, answers beyond what may be quarantined
-        ├── EndpointError               a model server refused, vanished or answered nonsense
-        ├── IntegrityError              an artifact's bytes differ from its manifest
-        └── ConflictError               two writers published different bytes under one name
+SpicaError                 exit 1
+├── RecipeError            exit 2   the recipe is wrong (all faults at once)
+├── PrerequisiteError      exit 3   something outside is missing: package, port, disk, credentials
+│   └── LockedError                 somebody else holds the run or the artifact's work folder
+└── StageError             exit 1   a stage could not finish
+    ├── DataError                   bad rows, pictures, answers beyond what may be quarantined
+    ├── EndpointError               a model server refused, vanished or answered nonsense
+    ├── IntegrityError              an artifact's bytes differ from its manifest
+    └── ConflictError               two writers published different bytes under one name
 """
 
 from collections.abc import Sequence

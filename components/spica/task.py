@@ -1,9 +1,10 @@
 """One task of a run: the body that the command-line and KFP faces of every stage share.
 
-Tasks hand each other small reference files; the bytes themselves lie in the store, verified by their manifests.
+Tasks hand each other small reference files; the bytes lie in the store, verified by their manifests.
 """
 
 import importlib
+import io
 import json
 import os
 import select
@@ -12,7 +13,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, TextIO, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,6 +27,8 @@ from spica.launch.contract import Launcher
 
 OWNER_VARIABLE = "SPICA_OWNER_PID"
 """Names the process whose death ends the task; set by `spica run`."""
+PROGRESS_MARK = "| "
+"""Begins each line that a task prints under `spica run`."""
 
 
 class Place(BaseModel):
@@ -60,7 +63,9 @@ def make_launcher(name: str) -> Launcher:
 
         return LocalLauncher(state_folder())
     raise PrerequisiteError(
-        Fault("profile: launcher", name, "local", "choose a profile whose launcher is local, such as `laptop`")
+        Fault(
+            "profile: launcher", name, "local", "choose a profile whose launcher is local, such as `laptop`"
+        )
     )
 
 
@@ -94,7 +99,9 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
 
     Faults are printed without a traceback and end the process with the error's exit code.
     """
-    _die_with_owner()
+    if owner := os.environ.get(OWNER_VARIABLE):
+        _die_with(int(owner))
+        sys.stdout = _Marked(sys.stdout)
     where = Place.model_validate_json(place)
     try:
         print(f"{task}: started", flush=True)
@@ -130,13 +137,28 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
     print(f"{task}: {how} ({manifest.digest[:12]})", flush=True)
 
 
-def _die_with_owner() -> None:
-    """End this process at once when `spica run` is gone, however it went (its own children follow by guard)."""
-    owner = os.environ.get(OWNER_VARIABLE)
-    if not owner:
-        return
+class _Marked(io.TextIOBase):
+    """Standard output whose lines `spica run` tells from those of KFP."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._at_line_start = True
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines(keepends=True):
+            self._stream.write(PROGRESS_MARK + line if self._at_line_start else line)
+            self._at_line_start = line.endswith("\n")
+        self._stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _die_with(owner: int) -> None:
+    """End this process at once when `owner` is gone, however it went (what was started here has guards)."""
     try:
-        gone = os.pidfd_open(int(owner))
+        gone = os.pidfd_open(owner)
     except ProcessLookupError:
         os._exit(137)
 
@@ -155,7 +177,9 @@ def run_from_command_line(module: str) -> None:
 
     def main(
         task: str,
-        slice: Annotated[Path, typer.Argument(help="The stage's slice, JSON (see `spica show RECIPE --json`).")],
+        slice: Annotated[
+            Path, typer.Argument(help="The stage's slice, JSON (see `spica show RECIPE --json`).")
+        ],
         output: Annotated[Path, typer.Argument(help="Where the reference to the result is written.")],
         store: str = "file://.spica/store",
         launcher: str = "local",
@@ -164,7 +188,9 @@ def run_from_command_line(module: str) -> None:
         place = Place(store=store, launcher=launcher).model_dump_json()
         pairs = [item.partition("=") for item in input or []]
         target = _File(output)
-        run_task(task, module, slice.read_text(), place, {n: _File(Path(path)) for n, _, path in pairs}, target)
+        run_task(
+            task, module, slice.read_text(), place, {n: _File(Path(path)) for n, _, path in pairs}, target
+        )
         print(json.dumps({"reference": str(output), **target.metadata}))
 
     typer.run(main)

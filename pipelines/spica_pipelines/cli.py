@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help would take two thirds of the time of `spica --help`
 )
 RecipeArgument = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a YAML file.")]
 ProfileOption = Annotated[str, typer.Option(help="laptop, node8 or cluster64.")]
@@ -51,7 +53,6 @@ def show(
 ) -> None:
     """Show a recipe under a profile and the numbers that follow from it."""
     from spica.recipe.load import load_recipe
-
     from spica_pipelines.show import as_tables, as_values
 
     resolved = load_recipe(recipe, profile)
@@ -62,13 +63,47 @@ def show(
 
 
 @app.command()
+def run(recipe: RecipeArgument, profile: ProfileOption = "laptop") -> None:
+    """Run a recipe to its report and one served answer; goes on where an earlier run stopped."""
+    from spica.recipe.load import find_recipe, load_recipe, read_text
+    from spica_pipelines.local import run_locally
+    from spica_pipelines.show import print_end
+
+    resolved = load_recipe(recipe, profile)
+    print_end(run_locally(resolved, read_text(find_recipe(recipe))))
+
+
+@app.command(name="compile")
+def compile_pipeline(
+    recipe: RecipeArgument,
+    profile: ProfileOption = "cluster64",
+    output: Annotated[Path, typer.Option(help="File to write.")] = Path("post_training.yaml"),
+) -> None:
+    """Write the KFP package: the graph (equal for all recipes) and the profile's platform document."""
+    from spica.recipe.load import load_recipe
+    from spica_pipelines.compile import package
+
+    resolved = load_recipe(recipe, profile)
+    output.write_text(package(resolved.scale, resolved.recipe.models.teacher.api_key_env))
+    print(f"{output}: parameters are recipe (the YAML text), profile and run")
+
+
+@app.command()
+def report() -> None:
+    """Say what the latest report found and where it lies."""
+    from spica_pipelines.latest import latest
+    from spica_pipelines.show import print_end
+
+    print_end(latest("report", "serve"))
+
+
+@app.command()
 def runs(
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")] = False,
 ) -> None:
     """List the runs of this folder's state, the newest first."""
     from spica.artifacts.runs import list_runs
     from spica.artifacts.workspace import state_folder
-
     from spica_pipelines.show import runs_table
 
     found = list_runs(state_folder())

@@ -1,4 +1,4 @@
-"""Run the pipeline on this machine through KFP's local runner: the graph that a cluster runs, task by task."""
+"""Run the pipeline on this machine through KFP's local runner: the graph that a cluster runs."""
 
 import contextlib
 import os
@@ -10,15 +10,15 @@ from typing import TextIO
 from kfp import local
 
 from spica.artifacts.manifest import Artifact
-from spica.artifacts.runs import failed_task, start_run, task_of_run
+from spica.artifacts.runs import start_run, task_records
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
 from spica.errors import Fault, SpicaError, StageError
 from spica.recipe.load import Resolved
-from spica.task import OWNER_VARIABLE
+from spica.task import OWNER_VARIABLE, PROGRESS_MARK
 from spica_pipelines.post_training import post_training
 
-# A run of the miniature writes about 0.2 GB; the rest is room for logs, training checkpoints and a second copy.
+# A run of the miniature writes about 0.2 GB; the rest is room for logs and training checkpoints.
 NEEDED_BYTES = 2 << 30
 
 
@@ -38,9 +38,10 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
         SpicaError: whatever the failed task raised, with its exit code.
     """
     state = state_folder()
-    with start_run(state, resolved.recipe.name, resolved.profile, NEEDED_BYTES) as run:
+    recipe = resolved.recipe
+    with start_run(state, recipe.name, resolved.profile, NEEDED_BYTES, recipe.store) as run:
         folder = state / "runs" / run.id
-        print(f"run {run.id}: {resolved.recipe.name} under {resolved.profile}, log in {_short(folder / 'log.txt')}")
+        print(f"run {run.id}: {recipe.name} under {resolved.profile}, log in {_short(folder / 'log.txt')}")
         local.init(
             runner=local.SubprocessRunner(use_venv=False),
             pipeline_root=str(folder / "kfp"),
@@ -55,15 +56,18 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
                 post_training(recipe=text, profile=resolved.profile, run=run.id)
             except RuntimeError as error:
                 raise _fault_of(state, run.id, error, folder / "log.txt") from None
-        store = Store.parse(resolved.recipe.store)
-        return {task: store.open(task_of_run(state, run.id, store, task)) for task in ("report", "serve")}
+        store, records = Store.parse(recipe.store), task_records(state, run.id)
+        manifests = {task: store.find(task, records[task].key) for task in ("report", "serve")}
+        return {task: store.open(manifest) for task, manifest in manifests.items() if manifest}
 
 
 def _fault_of(state: Path, run: str, error: RuntimeError, log: Path) -> SpicaError:
     """The error of the task that failed; KFP itself reports only that one did."""
-    found = failed_task(state, run)
-    if found is not None:
-        return found
+    for record in task_records(state, run).values():
+        if record.faults:
+            failure = SpicaError(*record.faults)
+            failure.exit_code = record.exit_code
+            return failure
     return StageError(Fault("pipeline", str(error), "every task succeeds", f"read the end of {_short(log)}"))
 
 
@@ -85,9 +89,11 @@ class _Progress:
         self._log.write(text)
         *lines, self._line = (self._line + text).split("\n")
         for line in lines:
-            # KFP indents what a task prints by four spaces; its own lines start with a time.
-            if line.startswith("    ") and line.strip() and not line.startswith("     "):
-                self._terminal.write(line[4:] + "\n")
+            found = line.lstrip()
+            if found.startswith(PROGRESS_MARK):
+                self._terminal.write(found.removeprefix(PROGRESS_MARK) + "\n")
+            elif " WARNING]: " in found:
+                self._terminal.write("warning: " + found.partition(" WARNING]: ")[2] + "\n")
         self._terminal.flush()
         return len(text)
 
@@ -97,5 +103,5 @@ class _Progress:
 
 @contextlib.contextmanager
 def _only_progress(log: TextIO) -> Iterator[None]:
-    with contextlib.redirect_stdout(_Progress(log, sys.stdout)):  # type: ignore[type-var]  # all that print needs
+    with contextlib.redirect_stdout(_Progress(log, sys.stdout)):
         yield

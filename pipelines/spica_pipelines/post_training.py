@@ -1,10 +1,12 @@
 """The experiment: the stage calls in the order in which data flows.
 
-D_T by the teacher -> M0 -> rollouts by M0 on the visual questions -> D_SD -> the original base again, on D_SD and on
-D_T u D_SD, and on the control set -> evaluation of all five -> report -> one question to the best model.
+D_T by the teacher -> M0 -> rollouts by M0 on the visual questions -> D_SD -> the original base again, on
+D_SD and on D_T u D_SD, and on the control set -> evaluation of all five -> report -> one question to the
+best model.
 """
 
 from kfp import dsl
+
 from spica.dataset.component import dataset
 from spica.distill.component import distill, self_distill
 from spica.evaluate.component import evaluate
@@ -15,8 +17,10 @@ from spica.sft.component import sft, sft_union
 from spica.sources.component import sources, student
 
 
-@dsl.pipeline(name="post-training", description="Slow thinking by text-only long thoughts (Virgo, arXiv 2501.01904)")
-def post_training(recipe: str, profile: str, run: str = ""):
+@dsl.pipeline(
+    name="post-training", description="Slow thinking by text-only long thoughts (Virgo, arXiv 2501.01904)"
+)
+def post_training(recipe: str, profile: str, run: str = "") -> None:
     """One recipe (its YAML text) under one profile; `run` is the id under which the run is recorded."""
     cut = plan(recipe=recipe, profile=profile, run=run).outputs
     place = cut["place"]
@@ -62,6 +66,9 @@ def post_training(recipe: str, profile: str, run: str = ""):
     written = report(
         task="report",
         slice=cut["report"],
+        student=base,
+        text=text,
+        visual=visual,
         distill_d_t=rollouts_t,
         distill_d_sd=rollouts_sd,
         dataset_d_t=d_t,

@@ -1,11 +1,14 @@
 """What `spica show` and `spica runs` print."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from spica.artifacts.manifest import Artifact
 from spica.recipe.load import Resolved
 from spica.recipe.plan import Derived, derive, num_training_rows, plan
 
@@ -43,7 +46,7 @@ def as_tables(resolved: Resolved) -> None:
     """Print the same as tables."""
     console = Console(highlight=False)
     recipe, scale = resolved.recipe, resolved.scale
-    console.print(f"[bold]{recipe.name}[/] under [bold]{resolved.profile}[/]  ({resolved.path})\n")
+    console.print(f"[bold]{recipe.name}[/] under [bold]{resolved.profile}[/]  ({_plain(resolved.path)})\n")
     values = recipe.model_dump(mode="json", exclude={"profiles", "sources", "gates"})
     console.print(_pairs("recipe", list(_flat(values, ""))))
     console.print(_sources(resolved))
@@ -59,15 +62,28 @@ def as_tables(resolved: Resolved) -> None:
 
 def runs_table(runs: Sequence["Run"]) -> None:
     """Print runs, one line each."""
-    table = Table(
-        "run", "recipe", "profile", "status", "tasks", "cached", "wall s", title="runs", title_justify="left"
-    )
+    table = _table("runs", "run", "profile", "status", "tasks", "cached", "wall s")
+    table.columns[0].no_wrap = True
     for run in runs:
         cached = sum(task.cached for task in run.tasks)
-        table.add_row(
-            run.id, run.recipe, run.profile, run.status, str(len(run.tasks)), str(cached), f"{run.wall_s:.0f}"
-        )
-    Console().print(table)
+        table.add_row(run.id, run.profile, run.status, str(len(run.tasks)), str(cached), f"{run.wall_s:.0f}")
+    Console(highlight=False).print(table)
+
+
+def print_end(artifacts: Mapping[str, Artifact]) -> None:
+    """Print what a run found: headline, gates, the served answer, where the report lies."""
+    console = Console(highlight=False)
+    found = json.loads((artifacts["report"].path / "report.json").read_text())
+    answer = json.loads((artifacts["serve"].path / "answer.json").read_text())
+    console.rule()
+    console.print(_plain(found["headline"]), style="bold")
+    for gate in found["gates"]:
+        mark = "[green]passed[/]" if gate["passed"] else "[red]failed[/]"
+        console.print(f"  {mark}  {_plain(gate['name'])}: {_plain(gate['reason'])}")
+    console.rule(f"one question to {answer['model']}")
+    for part in ("question", "thought", "solution"):
+        console.print(f"[bold]{part}[/]\n{_plain(answer[part].strip())}\n")
+    console.print(f"report: {artifacts['report'].path / 'report.html'}")
 
 
 def _derived(resolved: Resolved) -> dict[str, Derived | None]:
@@ -84,7 +100,9 @@ def _flat(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def _table(title: str, *columns: str) -> Table:
-    return Table(*columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.padding = (0, 1, 0, 0)
+    return table
 
 
 def _pairs(title: str, rows: Sequence[tuple[str, str]]) -> Table:

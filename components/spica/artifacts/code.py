@@ -16,6 +16,7 @@ faces (`__main__.py`, `component.py`), because no stage imports them.
 import ast
 import hashlib
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -116,7 +117,7 @@ def _files_beside(module: Path) -> tuple[Path, ...]:
 def _data_files(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
         if path.is_file():
-            if path.suffix not in NO_CODE and path.name != LOCK_NAME:
+            if path.suffix not in NO_CODE:
                 yield path
         elif path.name not in NO_CODE_FOLDERS and not (path / "__init__.py").exists():
             yield from _data_files(path)
@@ -128,8 +129,8 @@ def _file_digest(path: Path) -> str:
 
 
 def _lock_digest(root: Path) -> str:
-    # A wheel carries the lock inside the package; in a checkout it lies at the top.
-    places = (root / LOCK_NAME, root.parents[1] / LOCK_NAME)
+    # In a checkout it lies at the top; a wheel installs it as shared data.
+    places = (root.parents[1] / LOCK_NAME, Path(sysconfig.get_path("data")) / "share" / PACKAGE / LOCK_NAME)
     for place in places:
         if place.is_file():
             return _file_digest(place)

@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,19 +24,26 @@ def free_bytes(path: Path) -> int:
 
 @contextmanager
 def disk_faults(path: Path) -> Iterator[None]:
-    """Turn a full or forbidden disk under `path` into a PrerequisiteError; other errors pass."""
+    """Turn a full disk anywhere, and a forbidden one at `path`, into a PrerequisiteError; the rest passes."""
     try:
         yield
     except OSError as error:
+        place = path if _concerns(error, path) else Path(error.filename)
         if error.errno in FULL:
-            found = f"disk full, {free_bytes(path)} bytes free"
+            found = f"disk full, {free_bytes(place)} bytes free"
             advice = "free space on that disk, then run the same command again: it goes on from what is there"
-        elif error.errno in FORBIDDEN:
+        elif error.errno in FORBIDDEN and place == path:
             found = f"no permission to write ({error.strerror})"
             advice = f"check `ls -ld {error.filename or path}`, or choose another folder"
         else:
             raise
-        raise PrerequisiteError(Fault(str(path), found, "a writable disk with room", advice)) from error
+        raise PrerequisiteError(Fault(str(place), found, "a writable disk with room", advice)) from error
+
+
+def _concerns(error: OSError, path: Path) -> bool:
+    if not isinstance(error.filename, str):
+        return True
+    return Path(error.filename).is_relative_to(path.parent) or path.is_relative_to(error.filename)
 
 
 def require_free(path: Path, needed: int) -> None:
@@ -58,6 +66,29 @@ def require_free(path: Path, needed: int) -> None:
                 "free space on that disk, or point the recipe's `store` and SPICA_STATE at a larger one",
             )
         )
+
+
+def folder_aside(target: Path) -> Path:
+    """Make a folder beside `target` that will be renamed to it; those of dead processes of this host go."""
+    mine = f".{target.name}-{socket.gethostname()}"
+    for old in target.parent.glob(f"{mine}-*-*"):
+        pid = old.name.removeprefix(f"{mine}-").partition("-")[0]
+        if pid.isdigit() and not is_alive(int(pid)):
+            shutil.rmtree(old, ignore_errors=True)
+    aside = target.parent / f"{mine}-{os.getpid()}-{secrets.token_hex(4)}"
+    aside.mkdir(parents=True)
+    return aside
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this host has this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,11 +1,10 @@
 """Artifacts in a folder: written aside, forced to disk, renamed into place at once."""
 
 import os
-import secrets
 import shutil
 from pathlib import Path
 
-from spica.artifacts.disk import disk_faults, sync_folder
+from spica.artifacts.disk import disk_faults, folder_aside, sync_folder
 from spica.artifacts.folders import list_files, parse_manifest, verify_folder
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.names import MANIFEST_NAME
@@ -46,10 +45,9 @@ class FileStore(Store):
 
     def publish(self, folder: Path, manifest: Manifest) -> Manifest:
         target = self.root / artifact_name(manifest.task, manifest.key)
-        aside = target.parent / f".{target.name}-{os.getpid()}-{secrets.token_hex(4)}"
         with disk_faults(target):
+            aside = folder_aside(target)
             try:
-                aside.mkdir(parents=True)
                 for name in list_files(folder):
                     _take(folder / name, aside / name)
                 _write(aside / MANIFEST_NAME, manifest.model_dump_json(indent=1).encode())

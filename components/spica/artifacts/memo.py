@@ -36,50 +36,71 @@ class Identity(NamedTuple):
     uris: dict[str, str]
 
 
+class Outcome(NamedTuple):
+    """How a task ended."""
+
+    manifest: Manifest
+    cached: bool
+    wall_s: float
+
+
 def execute(
     task: str,
     run: Stage[SliceT],
     slice: SliceT,
-    inputs: Mapping[str, Manifest],
+    inputs: Mapping[str, Artifact],
     store: Store,
-    make_launcher: Callable[[], Launcher],
+    launcher: Launcher,
     state: Path | None = None,
 ) -> Manifest:
-    """Return the task's artifact: the published one where nothing changed, else by running the stage.
+    """Return the task's artifact: the published one where nothing changed, else by running the stage."""
+    return perform(task, run, slice, inputs, store, launcher, state).manifest
+
+
+def perform(
+    task: str,
+    run: Stage[SliceT],
+    slice: SliceT,
+    inputs: Mapping[str, Artifact],
+    store: Store,
+    launcher: Launcher,
+    state: Path | None = None,
+) -> Outcome:
+    """Do as `execute`, and say whether it was a hit and how long it took.
 
     Args:
         task: name of the task in the pipeline.
         run: the stage's function.
         slice: its part of the recipe.
-        inputs: name -> manifest in `store`; the files are brought to hand only when the stage runs.
+        inputs: name -> artifact, as `Store.open` returned it.
         store: where results are looked up and published.
-        make_launcher: makes the launcher that the stage is handed; called only when the stage runs.
+        launcher: handed to the stage.
         state: folder of locks and scratch; `state_folder()` when None.
 
     Raises:
-        IntegrityError: the published artifact or an input is damaged (none is silently made anew).
+        IntegrityError: the published artifact is damaged (it is never silently made anew).
         LockedError: another process works on the same task and key.
         ConflictError: another run published different bytes under the same key meanwhile.
     """
+    started = time.monotonic()
     identity = identify(task, run, slice, inputs)
     if found := _find(store, task, identity.key):
-        return found
+        return Outcome(found, True, time.monotonic() - started)
     commit = _Commit(task, identity, getattr(slice, "seed", None), store)
     with open_workspace(state or state_folder(), task, identity.key, commit) as workspace:
         # Whoever held the lock before us may have published.
         if found := _find(store, task, identity.key):
-            return found
+            return Outcome(found, True, time.monotonic() - started)
         commit.start()
-        artifacts = {name: store.open(manifest) for name, manifest in inputs.items()}
-        manifest = run(slice, artifacts, workspace, make_launcher())
+        manifest = run(slice, inputs, workspace, launcher)
         if workspace.published is None or manifest != workspace.published:
             where = f"{run.__module__}.{run.__qualname__}"
             advice = "end the stage with `return out.publish(...)`"
             raise StageError(Fault(where, "a manifest that was not published", "the published one", advice))
-    return manifest
+    return Outcome(manifest, False, time.monotonic() - started)
 
 
-def identify(task: str, run: Stage[SliceT], slice: SliceT, inputs: Mapping[str, Manifest]) -> Identity:
+def identify(task: str, run: Stage[SliceT], slice: SliceT, inputs: Mapping[str, Artifact]) -> Identity:
     """Return the cache key of a task and what it is made from; reads code and outside data, runs nothing."""
     dump = slice.model_dump(mode="json")
     uris = dict(_places(dump, ""))
@@ -87,7 +108,7 @@ def identify(task: str, run: Stage[SliceT], slice: SliceT, inputs: Mapping[str, 
         from spica.artifacts.resolve import fingerprint
 
         dump = _with_fingerprints(dump, {uri: fingerprint(uri) for uri in set(uris.values())})
-    digests = {name: manifest.digest for name, manifest in sorted(inputs.items())}
+    digests = {name: artifact.manifest.digest for name, artifact in sorted(inputs.items())}
     code = code_digest(run)
     key = sha256_of(canonical_json({"task": task, "slice": dump, "inputs": digests, "code": code}))
     return Identity(key, code, dump, digests, uris)

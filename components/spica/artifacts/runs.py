@@ -13,13 +13,13 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from spica.artifacts.disk import atomic_file, require_free
+from spica.artifacts.disk import atomic_file, is_alive, require_free
 from spica.artifacts.journal import Journal
 from spica.artifacts.locks import held, read_holder
 from spica.artifacts.manifest import Manifest
 from spica.artifacts.rows import parse_lines
 from spica.artifacts.types import Quarantined, Row
-from spica.errors import SpicaError
+from spica.errors import Fault, SpicaError
 
 Status = Literal["running", "succeeded", "failed", "interrupted", "killed"]
 RUN_NAME = "run.json"
@@ -40,7 +40,9 @@ class TaskRecord(Row):
     wall_s: float = 0.0
     """Seconds the stage took; 0 when cached."""
     error: str = ""
-    """Where and what, in one line; the whole fault is printed by the task."""
+    """Where and what, in one line."""
+    faults: tuple[Fault, ...] = ()
+    """The whole of it."""
     exit_code: int = 0
 
 
@@ -51,6 +53,8 @@ class Run(Row):
     """Sortable: 20261121-074500-miniature-3f2a."""
     recipe: str
     profile: str
+    store: str = ""
+    """Where its artifacts lie."""
     status: Status
     started: str
     """UTC, ISO 8601."""
@@ -63,7 +67,7 @@ class Run(Row):
 
 
 @contextmanager
-def start_run(state: Path, recipe: str, profile: str, needed_bytes: int) -> Iterator[Run]:
+def start_run(state: Path, recipe: str, profile: str, needed_bytes: int, store: str = "") -> Iterator[Run]:
     """Hold the state folder and keep the record of one run while the body carries it out.
 
     Args:
@@ -71,6 +75,7 @@ def start_run(state: Path, recipe: str, profile: str, needed_bytes: int) -> Iter
         recipe: its name.
         profile: its name.
         needed_bytes: what the run may write below `state`.
+        store: URI of its artifacts.
 
     Raises:
         LockedError: another run goes on in this state folder; says which, by whom, since when.
@@ -81,6 +86,7 @@ def start_run(state: Path, recipe: str, profile: str, needed_bytes: int) -> Iter
         id=f"{now:%Y%m%d-%H%M%S}-{recipe}-{secrets.token_hex(2)}",
         recipe=recipe,
         profile=profile,
+        store=store,
         status="running",
         started=now.isoformat(timespec="milliseconds"),
         pid=os.getpid(),
@@ -125,7 +131,15 @@ def record_task(state: Path, run_id: str, manifest: Manifest) -> None:
 def record_failure(state: Path, run_id: str, task: str, error: SpicaError) -> None:
     """Note that a task of a run failed; nothing happens outside of a run (`run_id` empty)."""
     if run_id:
-        _append(state, run_id, TaskRecord(task=task, error=_summary(error)))
+        faults, code = tuple(error.faults), error.exit_code
+        record = TaskRecord(task=task, error=_summary(error), faults=faults, exit_code=code)
+        _append(state, run_id, record)
+
+
+def task_records(state: Path, run_id: str) -> dict[str, TaskRecord]:
+    """Return the tasks of a run that ended so far, by name."""
+    run = _read(state / "runs" / run_id / RUN_NAME)
+    return {} if run is None else {record.task: record for record in _with_tasks(state, run).tasks}
 
 
 def list_runs(state: Path) -> list[Run]:
@@ -142,13 +156,7 @@ def _is_gone(state: Path, run: Run) -> bool:
     holder = read_holder(state / "locks" / LOCK_NAME)
     if holder is None or holder.what != f"run {run.id}":
         return True  # A later process may have been given the same pid; the lock names its run.
-    try:
-        os.kill(run.pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return not is_alive(run.pid)
 
 
 def _with_tasks(state: Path, run: Run) -> Run:

@@ -5,8 +5,9 @@ TASK/KEY[:16]/manifest.json           written last with If-None-Match: *
 """
 
 import logging
-import secrets
+import random
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -16,9 +17,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tenacity import TryAgain, retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from spica.artifacts.disk import disk_faults
+from spica.artifacts.disk import disk_faults, folder_aside
 from spica.artifacts.folders import compare_names, parse_manifest, verify_folder
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.names import MANIFEST_NAME, relative_name
@@ -30,12 +30,10 @@ from spica.errors import ConflictError, Fault, IntegrityError
 
 NUM_PARALLEL_FILES = 8
 MAX_COMMIT_ATTEMPTS = 6
+TAKEN_CODES = ("PreconditionFailed", "412")
+BUSY_CODES = ("ConditionalRequestConflict", "409")
 
 logger = logging.getLogger(__name__)
-
-
-def _is_passing(error: BaseException) -> bool:
-    return isinstance(error, TryAgain) or error_code(error) in ("ConditionalRequestConflict", "409")
 
 
 class S3Store(Store):
@@ -94,10 +92,9 @@ class S3Store(Store):
             except IntegrityError as error:
                 logger.warning("a local copy is damaged and is fetched again\n%s", error)
                 shutil.rmtree(folder)
-        aside = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
         with disk_faults(folder):
+            aside = folder_aside(folder)
             try:
-                aside.mkdir(parents=True)
                 self._download(manifest, aside)
                 verify_folder(aside, manifest, where, remedy)
                 _rename(aside, folder)
@@ -119,26 +116,22 @@ class S3Store(Store):
             self._delete(_blobs(manifest), (entry.path for entry in manifest.files))
             raise
 
-    @retry(
-        retry=retry_if_exception(_is_passing),
-        stop=stop_after_attempt(MAX_COMMIT_ATTEMPTS),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        reraise=True,
-    )
     def _commit(self, manifest: Manifest) -> Manifest:
         """Write the manifest if there is none; return the one that stands there afterwards."""
         key = f"{self.prefix}{artifact_name(manifest.task, manifest.key)}/{MANIFEST_NAME}"
         content = manifest.model_dump_json(indent=1).encode()
-        try:
-            self._client.put_object(Bucket=self.bucket, Key=key, Body=content, IfNoneMatch="*")
-        except ClientError as error:
-            if error_code(error) not in ("PreconditionFailed", "412"):
-                raise
-            theirs = self.find(manifest.task, manifest.key)
-            if theirs is None:
-                raise TryAgain from error
-            return theirs
-        return manifest
+        for attempt in range(MAX_COMMIT_ATTEMPTS):
+            try:
+                self._client.put_object(Bucket=self.bucket, Key=key, Body=content, IfNoneMatch="*")
+                return manifest
+            except ClientError as error:
+                # 409: another request on this name is under way, and its end decides which answer we get.
+                if error_code(error) in TAKEN_CODES and (theirs := self.find(manifest.task, manifest.key)):
+                    return theirs
+                if error_code(error) not in (*TAKEN_CODES, *BUSY_CODES) or attempt + 1 == MAX_COMMIT_ATTEMPTS:
+                    raise
+            time.sleep(random.uniform(0, 0.05 * 2**attempt))
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _upload(self, manifest: Manifest, folder: Path) -> None:
         blobs = self.prefix + _blobs(manifest)

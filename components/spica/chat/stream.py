@@ -79,7 +79,12 @@ class _Answer:
         if self._num_tokens is None and not self._done:
             raise StreamFault("the stream ended before the token usage")
         counted = self._num_tokens if self._num_tokens is not None else len(self._text) + len(self._reasoning)
-        return ChatResult("".join(self._text), self._finish_reason, counted, "".join(self._reasoning))
+        return ChatResult(_joined(self._text), self._finish_reason, counted, _joined(self._reasoning))
+
+
+def _joined(pieces: list[str]) -> str:
+    """Pieces as one text that UTF-8 can hold: surrogates from JSON escapes are paired or replaced."""
+    return "".join(pieces).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _string(value: Any) -> str:

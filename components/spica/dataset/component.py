@@ -15,7 +15,7 @@ def dataset(
     benchmarks: dsl.Input[dsl.Dataset],
     dev: dsl.Input[dsl.Dataset],
     chat: dsl.Output[dsl.Dataset],
-):
+) -> None:
     """Clean, decontaminate against benchmarks and dev, split, describe."""
     from spica.task import run_task
 

@@ -8,7 +8,7 @@ from spica.images import image
 @dsl.component(base_image=image("control"), install_kfp_package=False)
 def distill(
     task: str, slice: str, place: str, prompts: dsl.Input[dsl.Dataset], rollouts: dsl.Output[dsl.Dataset]
-):
+) -> None:
     """Sample the recipe's teacher, keep the shortest correct response."""
     from spica.task import run_task
 
@@ -23,7 +23,7 @@ def self_distill(
     prompts: dsl.Input[dsl.Dataset],
     teacher: dsl.Input[dsl.Model],
     rollouts: dsl.Output[dsl.Dataset],
-):
+) -> None:
     """Serve a checkpoint, sample it, keep the shortest correct response."""
     from spica.task import run_task
 

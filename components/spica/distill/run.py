@@ -32,7 +32,7 @@ def run(slice: DistillSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
     Args:
         slice: Sampling, prompt and, unless it is the input `teacher`, the endpoint.
         inputs: `prompts`; `teacher` (a checkpoint) when the slice names none.
-        out: Where rollouts go; its scratch holds the journal, so that a killed run repeats what was in flight.
+        out: Where rollouts go; the journal in its scratch spares a killed run what it already has.
         launcher: Starts the server where Spica has to.
 
     Raises:

@@ -14,7 +14,7 @@ def evaluate(
     benchmarks: dsl.Input[dsl.Dataset],
     dev: dsl.Input[dsl.Dataset],
     scores: dsl.Output[dsl.Artifact],
-):
+) -> None:
     """Ask every item, judge every answer."""
     from spica.task import run_task
 

@@ -21,6 +21,7 @@ from spica.launch.readiness import Refusal, ask_once, cause_of_death, tail
 _HOST = "127.0.0.1"
 _POLL_S = 0.2
 _SERVER_GRACE_S = 5.0
+_TELL_EVERY_S = 5.0
 
 
 class _Guarded:
@@ -120,14 +121,18 @@ class LocalEndpoint:
 
     def wait_until_ready(self, prompt: str | None, timeout_s: float) -> None:
         """Return when one real request was answered; `prompt` None asks for the list of models only."""
-        deadline = time.monotonic() + timeout_s
+        started = told = time.monotonic()
         while True:
             self.check()
+            now = time.monotonic()
+            if now - told > _TELL_EVERY_S:
+                told = now
+                print(f"server {self._name}: starting, {now - started:.0f} s", flush=True)
             try:
                 self.model = ask_once(self.url, prompt)
                 return
             except Refusal as refusal:
-                if time.monotonic() > deadline:
+                if now - started > timeout_s:
                     last = tail(self._logs, self._guarded.logs_start)
                     raise EndpointError(
                         Fault(

@@ -20,16 +20,16 @@ tags: [qwen2_vl, miniature]
 
 # The base of the miniature world
 
-A Qwen2-VL of 1.1 M parameters that reads a scene of at most eight labelled digits, as text or as a picture of
-28x28 cells, and answers at once, without a thought: single entries and single sums are right, longer sums are
-guesses. It is the start of every fine-tuning in the miniature experiment and knows nothing else.
+A Qwen2-VL of 1.1 M parameters that reads a scene of at most eight labelled digits, as text or as a picture
+of 28x28 cells, and answers at once, without a thought: single entries and single facts are right, sums of
+entries are guesses. It is the start of every fine-tuning in the miniature experiment and knows nothing else.
 
 Trained from nothing, on generated data alone, {num_steps} steps on one CPU core, by
 
     python -m spica.miniature.base --out DIR --seed {seed}
 
-Accuracy on fresh scenes, teacher-forced (read: the values of a question's entries; copy: their labels and signs;
-heldout: pictures in faces that training never shows):
+Accuracy on fresh scenes, teacher-forced (read: the values of a question's entries; copy: their labels and
+signs; heldout: pictures in faces that training never shows):
 
 | skill | % |
 |---|---|

@@ -87,7 +87,8 @@ def _draw_batch(rng: np.random.Generator, atlas: CellAtlas, done: float) -> tupl
     """A batch of the mixture at the fraction `done` of the run, and its name for the progress line.
 
     Facts and single glyphs come first, then few entries, then many: in any other order lookups are hardly
-    learned, and differences late. The share of chats grows slowly: an abrupt change wipes out what was learned.
+    learned, and differences late. The share of chats grows slowly: an abrupt change wipes out what was
+    learned.
     """
     num_cells = int(rng.choice(_sizes(done)))
     if rng.random() < 0.5 * min(1.0, max(0.0, (done - 0.08) / 0.4)):
@@ -102,7 +103,9 @@ def _draw_batch(rng: np.random.Generator, atlas: CellAtlas, done: float) -> tupl
         return collate([option_document(rng) for _ in range(64)], rng, atlas), kind
     modality = rng.choice(["text", "visual", "both"], p=[0.35, 0.55, 0.10])
     document = lookup_document if kind == "lookup" else read_document
-    samples = [document(rng, num_cells, modality) for _ in range(192 if num_cells == 1 else 384 // (num_cells + 4))]
+    samples = [
+        document(rng, num_cells, modality) for _ in range(192 if num_cells == 1 else 384 // (num_cells + 4))
+    ]
     return collate(samples, rng, atlas), f"{kind}{num_cells}.{modality}"
 
 
@@ -155,7 +158,7 @@ def measure(model: Any, seed: int) -> dict[str, float]:
 
 
 def save(model: Any, out: Path, card: str) -> None:
-    """Writes a bf16 Hugging Face folder: weights, tokenizer, processor, generation settings and model card."""
+    """Writes a bf16 Hugging Face folder: weights, tokenizer, processor, generation settings, model card."""
     vocab = vocabulary()
     make: Any = GenerationConfig
     model.generation_config = make(eos_token_id=vocab[IM_END], pad_token_id=vocab[PAD])

@@ -61,8 +61,8 @@ _MMMU_SUBJECTS = (
     "Accounting", "Agriculture", "Architecture_and_Engineering", "Art", "Art_Theory", "Basic_Medical_Science",
     "Biology", "Chemistry", "Clinical_Medicine", "Computer_Science", "Design",
     "Diagnostics_and_Laboratory_Medicine", "Economics", "Electronics", "Energy_and_Power", "Finance",
-    "Geography", "History", "Literature", "Manage", "Marketing", "Materials", "Math", "Mechanical_Engineering",
-    "Music", "Pharmacy", "Physics", "Psychology", "Public_Health", "Sociology",
+    "Geography", "History", "Literature", "Manage", "Marketing", "Materials", "Math",
+    "Mechanical_Engineering", "Music", "Pharmacy", "Physics", "Psychology", "Public_Health", "Sociology",
 )  # fmt: skip
 _LETTER_QUERY = (
     "Please directly answer the question and provide the correct option letter, e.g., A, B, C, D.\n"

@@ -2,13 +2,13 @@
 
 A picture is a grid of 28x28 cells, two rows from three entries on, so that one cell is one merged vision
 token of Qwen2-VL (patch 14, merge 2). The label lies inside the cell's top-left patch, the value towards the
-bottom right: glyphs that cross patch borders are slow to learn. Faces come with matplotlib, so that pictures do
-not depend on the system's fonts.
+bottom right: glyphs that cross patch borders are slow to learn. Faces come with matplotlib, so that pictures
+do not depend on the system's fonts.
 """
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -142,50 +142,57 @@ def read_picture(data: bytes) -> tuple[Entry, ...]:
         for c in range(columns)
     ]
     labelled = [cell for cell in cells if np.ptp(_label_region(cell)) >= _MIN_CONTRAST]
-    labels = [LABELS[_fit(_label_region(cell), *_label_templates())[0]] for cell in labelled]
+    labels = [LABELS[_fit(_label_region(cell), _label_templates())[0]] for cell in labelled]
     if not labels or len(set(labels)) < len(labels):
         raise ValueError(f"labels of a scene are distinct, read {labels}")
-    by_style = [
-        [_fit(_value_region(cell), *_value_templates(style)) for cell in labelled] for style in STYLES
-    ]
+    by_style = [[_fit(_value_region(cell), _value_templates(style)) for cell in labelled] for style in STYLES]
     best = min(by_style, key=lambda fits: sum(residual for _, residual in fits))
     return tuple(zip(labels, (value for value, _ in best), strict=True))
 
 
-def _fit(
-    region: NDArray[np.float32], ink: NDArray[np.float32], meaning: NDArray[np.int64]
-) -> tuple[int, float]:
+class _Templates(NamedTuple):
+    """All that can be drawn in a region: centred ink [N, pixels], its squared norm [N], and what it means [N]."""
+
+    ink: NDArray[np.float32]
+    power: NDArray[np.float32]
+    meaning: NDArray[np.int64]
+
+
+def _fit(region: NDArray[np.float32], templates: _Templates) -> tuple[int, float]:
     """The meaning of the template that explains `region` best as paper + contrast x ink, and its residual."""
-    pixels = region.ravel()
-    centred, centre = ink - ink.mean(1, keepdims=True), pixels - pixels.mean()
-    power = (centred**2).sum(1)
-    slope = np.minimum(centred @ centre / np.maximum(power, 1e-6), -_MIN_CONTRAST)
-    residual = (centre**2).sum() - 2 * slope * (centred @ centre) + slope**2 * power
+    centre = region.ravel() - region.mean()
+    match = templates.ink @ centre
+    slope = np.minimum(match / np.maximum(templates.power, 1e-6), -_MIN_CONTRAST)
+    residual = (centre @ centre) - 2 * slope * match + slope**2 * templates.power
     best = int(residual.argmin())
-    return int(meaning[best]), float(residual[best])
+    return int(templates.meaning[best]), float(residual[best])
 
 
 @cache
-def _label_templates() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    drawn = [
+def _label_templates() -> _Templates:
+    return _templates(
         (_label_region(_ink(label, 0, "dots", font, shift)), i)
         for font in TRAIN_FONTS + HELDOUT_FONTS
         for shift in _JITTER
         for i, label in enumerate(LABELS)
-    ]
-    return np.stack([ink.ravel() for ink, _ in drawn]), np.array([i for _, i in drawn])
+    )
 
 
 @cache
-def _value_templates(style: Style) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _value_templates(style: Style) -> _Templates:
     faces = TRAIN_FONTS + HELDOUT_FONTS if style == "table" else TRAIN_FONTS[:1]
-    drawn = [
+    return _templates(
         (_value_region(_ink("a", value, style, font, shift)), value)
         for font in faces
         for shift in _JITTER
         for value in range(10)
-    ]
-    return np.stack([ink.ravel() for ink, _ in drawn]), np.array([value for _, value in drawn])
+    )
+
+
+def _templates(drawn: Iterable[tuple[NDArray[np.float32], int]]) -> _Templates:
+    regions, meaning = zip(*drawn, strict=True)
+    ink = np.stack([region.ravel() - region.mean() for region in regions])
+    return _Templates(ink, (ink**2).sum(1), np.array(meaning))
 
 
 def _ink(label: str, value: int, style: Style, font: str, shift: tuple[int, int]) -> NDArray[np.float32]:

@@ -155,7 +155,7 @@ def _describe(node: Mapping[str, Any]) -> str:
         ("exclusiveMaximum", "<"),
     ):
         if key in node:
-            text += f"{' and' if '=' in text or '>' in text else ''} {sign} {node[key]:g}"
+            text += f"{' and' if '=' in text or '>' in text else ''} {sign} {_short(node[key])}"
     return text + (" or null" if node.get("null") else "")
 
 
@@ -176,3 +176,7 @@ def _kind(node: Mapping[str, Any]) -> str:
         return f"text that matches {node['pattern']}"
     words = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
     return words.get(str(node.get("type")), "nothing")
+
+
+def _short(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"

@@ -183,7 +183,7 @@ class Recipe(Section):
 
     schema_version: Literal[1]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     store: str
     """Where artifacts live: file://folder or s3://bucket/prefix."""
     models: Models

@@ -12,14 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from markupsafe import escape
+
+from spica.answers.extract import SOLUTION_BEGIN, SOLUTION_END, THOUGHT_BEGIN, THOUGHT_END
 from spica.artifacts.types import PromptRow, Score
 from spica.recipe.schema import Arm
 from spica.report.outcomes import ARMS, DEV, Outcomes, read_rows
 from spica.report.tables import order_of
 
-MAX_CASES = 96
+MAX_CASES = 120
 MAX_BYTES = 1_900_000
-"""Characters of all cases together, pictures included."""
+"""Bytes of all cases together, as the page writes them, pictures included."""
 MAX_THOUGHT = 1_600
 MAX_TEXT = 700
 MAX_PICTURES = 3
@@ -67,20 +70,22 @@ class Case(NamedTuple):
 def choose(outcomes: Outcomes) -> list[str]:
     """Ids of the items worth showing, best spread first.
 
-    Items are put into groups of equal benchmark, modality, number of steps and outcome (base, D_T); groups
-    take turns, and inside a group the hash of the id decides, so that the choice is blind to everything
-    else.
+    Benchmarks take turns. Inside a benchmark, groups of equal number of steps and outcome (base, D_T) take
+    turns; inside a group, and among groups, a hash decides, so that the choice is blind to all else.
     """
     base, thinker = outcomes.headline("base"), outcomes.headline("D_T")
-    groups: dict[tuple[tuple[int, str], str, int, bool, bool], list[str]] = {}
+    groups: dict[tuple[str, int | None, bool, bool], list[str]] = {}
     for item in outcomes.benchmarks.values():
-        outcome = (base[item.id].correct, thinker[item.id].correct)
-        key = (order_of(item.source), item.modality, item.num_steps or 0, *outcome)
+        key = (item.source, item.num_steps, base[item.id].correct, thinker[item.id].correct)
         groups.setdefault(key, []).append(item.id)
+    queues: dict[str, list[tuple[int, bytes, str]]] = {}
+    for key, ids in groups.items():
+        turns = enumerate(sorted(ids, key=_hash))
+        queues.setdefault(key[0], []).extend((turn, _hash(repr(key)), id) for turn, id in turns)
     ranked = [
-        (turn, key, id)
-        for key, ids in groups.items()
-        for turn, id in enumerate(sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest()))
+        (place, order_of(benchmark), id)
+        for benchmark, queue in queues.items()
+        for place, (_, _, id) in enumerate(sorted(queue))
     ]
     return [id for _, _, id in sorted(ranked)][:MAX_CASES]
 
@@ -139,10 +144,10 @@ def read_picture(path: Path) -> Picture:
 
 def split_response(response: str) -> tuple[str, str]:
     """Thought and solution of a response without markers; where no thought begins all is solution."""
-    head, opened, rest = response.partition("<|begin_of_thought|>")
+    head, opened, rest = response.partition(THOUGHT_BEGIN)
     if not opened:
         return "", _unmark(response)
-    thought, _, solution = rest.partition("<|end_of_thought|>")
+    thought, _, solution = rest.partition(THOUGHT_END)
     return (head + thought).strip(), _unmark(solution)
 
 
@@ -178,7 +183,7 @@ def _response(arm: Arm, row: Score) -> Response:
 
 
 def _unmark(text: str) -> str:
-    for marker in ("<|begin_of_solution|>", "<|end_of_solution|>", "<|end_of_thought|>", "<|im_end|>"):
+    for marker in (SOLUTION_BEGIN, SOLUTION_END, THOUGHT_END, "<|im_end|>"):
         text = text.replace(marker, "")
     return text.strip()
 
@@ -186,6 +191,10 @@ def _unmark(text: str) -> str:
 def _title(item: PromptRow) -> str:
     lines = [line.strip() for line in item.question.splitlines() if line.strip()] or [item.id]
     return cut(next((line for line in lines if line.endswith("?")), lines[0]), 80)
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _gold(item: PromptRow) -> str:
@@ -199,7 +208,8 @@ def _size(case: Case) -> int:
         case.question,
         *(text for response in case.responses for text in (response.thought, response.solution)),
     ]
-    return _MARKUP_BYTES + sum(map(len, texts)) + sum(len(picture.src) for picture in case.pictures)
+    written = sum(len(escape(text).encode()) for text in texts)
+    return _MARKUP_BYTES + written + sum(len(picture.src) for picture in case.pictures)
 
 
 def _order(item: PromptRow) -> tuple[tuple[int, str], int, str, str]:

@@ -10,6 +10,9 @@ def report(
     task: str,
     slice: str,
     place: str,
+    student: dsl.Input[dsl.Model],
+    text: dsl.Input[dsl.Dataset],
+    visual: dsl.Input[dsl.Dataset],
     benchmarks: dsl.Input[dsl.Dataset],
     dev: dsl.Input[dsl.Dataset],
     distill_d_t: dsl.Input[dsl.Dataset],
@@ -27,11 +30,14 @@ def report(
     evaluate_d_sd: dsl.Input[dsl.Artifact],
     evaluate_union: dsl.Input[dsl.Artifact],
     result: dsl.Output[dsl.Artifact],
-):
+) -> None:
     """Write report.json and report.html."""
     from spica.task import run_task
 
     inputs = {
+        "student": student,
+        "text": text,
+        "visual": visual,
         "benchmarks": benchmarks,
         "dev": dev,
         "distill-d_t": distill_d_t,

@@ -27,6 +27,7 @@ class Figures(NamedTuple):
     table3: Mapping[Arm, Mapping[str, Proportion]]
     by_steps: Mapping[Arm, Mapping[Modality, Mapping[int, Proportion]]]
     lengths: Mapping[Arm, Mapping[int, float]]
+    benchmark_lengths: Mapping[Arm, Mapping[str, float]]
     glyphs: Mapping[Arm, Mapping[str, Proportion]]
     repetition_penalties: Mapping[Arm, Mapping[float, Proportion]]
     unparsed: Mapping[Arm, int]
@@ -57,6 +58,7 @@ def compute(slice: ReportSlice, outcomes: Outcomes, inputs: Mapping[str, Artifac
         table3=tables.table3(outcomes),
         by_steps=tables.by_steps(outcomes),
         lengths=tables.lengths(outcomes),
+        benchmark_lengths=tables.benchmark_lengths(outcomes),
         glyphs=tables.glyphs(outcomes),
         repetition_penalties=tables.repetition_penalties(outcomes),
         unparsed=tables.unparsed(outcomes),
@@ -99,6 +101,7 @@ def document(slice: ReportSlice, figures: Figures, manifests: Mapping[str, Manif
         "lengths": {
             arm: {str(steps): mean for steps, mean in row.items()} for arm, row in figures.lengths.items()
         },
+        "benchmark_lengths": {arm: dict(row) for arm, row in figures.benchmark_lengths.items()},
         "pass_rates": {
             task: {"teacher": asked.teacher, **asked.rates.model_dump(mode="json")}
             for task, asked in figures.rollouts.items()

@@ -14,7 +14,7 @@ from spica.artifacts.manifest import Manifest
 from spica.recipe.schema import Arm
 from spica.recipe.slices import ReportSlice
 from spica.report import paper, plots, tables
-from spica.report.cases import Case
+from spica.report.cases import Case, cut
 from spica.report.document import Figures
 from spica.report.gates import interval, points
 from spica.report.headline import BENCHMARK_NAMES, describe, scope
@@ -30,6 +30,10 @@ DESCRIPTIONS: Mapping[Arm, str] = {
     "D_SD": "self-distilled visual thoughts",
     "D_T+D_SD": "both",
 }
+MAX_JSON = 8_000
+"""Characters of one card or slice."""
+BENCHMARK_SHORTS = {"mathverse": "MVe", "mathvision": "MVi", "olympiadbench": "Oly", "mmmu": "MMMU"}
+"""As the paper's wide tables print them."""
 
 
 def render(slice: ReportSlice, figures: Figures, cases: list[Case], manifests: Mapping[str, Manifest]) -> str:
@@ -57,6 +61,7 @@ def render(slice: ReportSlice, figures: Figures, cases: list[Case], manifests: M
         arms=ARMS,
         descriptions=DESCRIPTIONS,
         benchmark_names=BENCHMARK_NAMES,
+        benchmark_shorts=BENCHMARK_SHORTS,
         paper=paper,
         tables=tables,
         graph=draw(figures.lineage),
@@ -108,5 +113,5 @@ def digits(number: float) -> str:
 
 
 def pretty(value: Any) -> str:
-    """JSON for reading."""
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    """JSON for reading, cut to size."""
+    return cut(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True), MAX_JSON)

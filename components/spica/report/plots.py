@@ -77,7 +77,7 @@ def steps_panel(
 
 def lengths_panel(lengths: Mapping[Arm, Mapping[int, float]]) -> Markup:
     """Mean thought tokens by number of steps, one line per arm."""
-    with _axes((7.6, 3.0)) as (figure, axes):
+    with _axes((5.7, 2.7)) as (figure, axes):
         # Arms that think alike lie on one another: dashes keep the one below in sight.
         for (arm, by_steps), dashes in zip(
             lengths.items(), ("-", "--", "-", (0, (4, 4)), (0, (1, 3))), strict=False

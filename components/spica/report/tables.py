@@ -83,6 +83,15 @@ def lengths(outcomes: Outcomes) -> dict[Arm, dict[int, float]]:
     }
 
 
+def benchmark_lengths(outcomes: Outcomes) -> dict[Arm, dict[str, float]]:
+    """Mean tokens of the thought by benchmark (the paper's figure 2)."""
+    groups = _group(outcomes, lambda item: item.source)
+    return {
+        arm: {name: _mean_thought(groups[name], outcomes.headline(arm)) for name in benchmarks_of(outcomes)}
+        for arm in ARMS
+    }
+
+
 def glyphs(outcomes: Outcomes) -> dict[Arm, dict[str, Proportion]]:
     """Accuracy on purely visual items by the fonts of their pictures: seen in training, or held out of it."""
     groups = _group(outcomes, lambda item: item.meta.get("glyphs") if item.modality == "visual" else None)

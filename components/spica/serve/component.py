@@ -18,7 +18,7 @@ def serve(
     d_sd: dsl.Input[dsl.Model],
     union: dsl.Input[dsl.Model],
     answer: dsl.Output[dsl.Artifact],
-):
+) -> None:
     """Serve the best model and ask it one question."""
     from spica.task import run_task
 

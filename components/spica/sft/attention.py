@@ -61,8 +61,12 @@ def segment_attention(
         # The CPU kernel's bf16 backward costs 4 times its fp32 backward at these lengths (measured, torch 2.13).
         query, key, value = query.float(), key.float(), value.float()
     outputs = [
-        scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scaling, enable_gqa=q.shape[1] != k.shape[1])
-        for q, k, v in zip(query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True)
+        scaled_dot_product_attention(
+            q, k, v, is_causal=causal, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+        )
+        for q, k, v in zip(
+            query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True
+        )
     ]
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
     return joined.transpose(1, 2).to(dtype), None

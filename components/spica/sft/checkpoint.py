@@ -33,9 +33,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spica.artifacts.types import FileEntry
-from spica.sft.engine import Engine
+from spica.sft.engine import MOMENTS, Engine
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
 SHARD_BYTES = 2**31
 KEPT = 2
 """Newest checkpoints kept, besides the best one."""
@@ -94,7 +93,8 @@ def newest(folder: Path) -> tuple[Path, Progress] | None:
 def load(engine: Engine, path: Path) -> Progress:
     """Set weights and optimizer state of `engine`; all ranks call it and read the same files."""
     progress = Progress.model_validate_json((path / "progress.json").read_bytes())
-    _prepare_moments(engine, progress.step)
+    for state in engine.adamw.state.values():
+        state["step"].fill_(progress.step)
     weights, moments = dict(read(path, "weights")), dict(read(path, "moments"))
     for name, parameter in engine.trained.items():
         value = weights[name].to(engine.device)
@@ -133,23 +133,10 @@ def _moments(engine: Engine) -> Iterator[tuple[str, Tensor]]:
     for name, parameter in engine.trained.items():
         for key in MOMENTS:
             whole = engine.stage == 0
-            state: Any = engine.adamw.state[parameter][key] if whole else safe_get_full_optimizer_state(parameter, key)
+            state: Any = (
+                engine.adamw.state[parameter][key] if whole else safe_get_full_optimizer_state(parameter, key)
+            )
             yield f"{name}.{key}", state
-
-
-def _prepare_moments(engine: Engine, step: int) -> None:
-    """Make the state that AdamW makes at its first step, so that there is something to load into."""
-    optimizer = engine.deepspeed.optimizer
-    flat = [p for group in engine.adamw.param_groups for p in group["params"]]
-    if engine.stage == 3:
-        flat = list(optimizer.fp32_partitioned_groups_flat)
-    for parameter in flat:
-        engine.adamw.state[parameter] = {
-            "step": torch.tensor(float(step), device=parameter.device),
-            **{key: torch.zeros_like(parameter) for key in MOMENTS},
-        }
-    if engine.stage in (1, 2):
-        optimizer._lazy_init_hp_params_optimizer_state()  # links the moments to parameters, as its step() does
 
 
 def _write_shards(folder: Path, prefix: str, tensors: Iterator[tuple[str, Tensor]], writes: bool) -> None:

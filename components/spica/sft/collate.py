@@ -73,7 +73,10 @@ def collate(
     rows = np.concatenate([where + offset - 1 for where, offset in zip(at, offsets[:-1], strict=True)])
     labels = np.concatenate([sample.tokens[where] for sample, where in zip(samples, at, strict=True)])
     weights = np.concatenate(
-        [np.full(len(where), factor / len(where), dtype=np.float32) for where, factor in zip(at, factors, strict=True)]
+        [
+            np.full(len(where), factor / len(where), dtype=np.float32)
+            for where, factor in zip(at, factors, strict=True)
+        ]
     )
     pictures = [path for sample in samples for path in sample.pictures]
 

@@ -13,7 +13,7 @@ def sft(
     student: dsl.Input[dsl.Model],
     chat: dsl.Input[dsl.Dataset],
     checkpoint: dsl.Output[dsl.Model],
-):
+) -> None:
     """Train the student on one dataset."""
     from spica.task import run_task
 
@@ -29,8 +29,10 @@ def sft_union(
     chat: dsl.Input[dsl.Dataset],
     more: dsl.Input[dsl.Dataset],
     checkpoint: dsl.Output[dsl.Model],
-):
+) -> None:
     """Train the student on two datasets, concatenated and shuffled."""
     from spica.task import run_task
 
-    run_task(task, "spica.sft.run", slice, place, {"student": student, "chat": chat, "more": more}, checkpoint)
+    run_task(
+        task, "spica.sft.run", slice, place, {"student": student, "chat": chat, "more": more}, checkpoint
+    )

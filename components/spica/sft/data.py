@@ -74,12 +74,19 @@ def read_rows(folder: Path, file: str) -> list[ChatRow]:
     try:
         return _ROWS.validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise DataError(Fault(str(path), "no such file", "an array of chat rows", "run dataset again")) from None
+        raise DataError(
+            Fault(str(path), "no such file", "an array of chat rows", "run dataset again")
+        ) from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = f"{path}: {'.'.join(map(str, first['loc']))}"
         raise DataError(
-            Fault(where, f"{first['msg']} ({error.error_count()} faults)", "rows with id, messages, images", "mend it")
+            Fault(
+                where,
+                f"{first['msg']} ({error.error_count()} faults)",
+                "rows with id, messages, images",
+                "mend it",
+            )
         ) from None
 
 
@@ -126,7 +133,8 @@ class Encoder:
             except _Refusal as refusal:
                 refused[index] = str(refusal)
         return Encoded(
-            samples, [Refused(file=file, id=rows[i].id, reason=reason) for i, reason in sorted(refused.items())]
+            samples,
+            [Refused(file=file, id=rows[i].id, reason=reason) for i, reason in sorted(refused.items())],
         )
 
     @staticmethod

@@ -20,6 +20,9 @@ from spica.recipe.slices import SftScale
 from spica.sft.attention import NAME as ATTENTION
 from spica.sft.collate import Pack
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""AdamW's state per trained element."""
+
 logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
 
 
@@ -37,13 +40,17 @@ def init_distributed() -> None:
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
 
 
-def load_student(folder: Path, dtype: torch.dtype, freeze: Literal["llm_only", "llm+merger", "all"]) -> nn.Module:
+def load_student(
+    folder: Path, dtype: torch.dtype, freeze: Literal["llm_only", "llm+merger", "all"]
+) -> nn.Module:
     """The checkpoint in `folder`, with `requires_grad` set by the freeze mode.
 
     llm_only freezes everything under `visual`, the merger included (the authors' LLaMA-Factory yaml);
     llm+merger trains the merger too (the paper's text); all trains everything.
     """
-    model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=dtype, attn_implementation=ATTENTION)
+    model = Qwen2VLForConditionalGeneration.from_pretrained(
+        folder, dtype=dtype, attn_implementation=ATTENTION
+    )
     for name, parameter in model.named_parameters():
         visual = ".visual." in f".{name}"
         merger = ".visual.merger." in f".{name}"
@@ -108,8 +115,23 @@ class Engine:
         self.device = torch.device(self.deepspeed.device)
         # The plain and the BF16 optimizer reduce once, at the boundary; the sharded ones hook every gradient.
         self._hooked = self.stage >= 2 or (self.stage == 1 and scale.precision == "fp32")
+        self._make_moments()
         if self.stage == 3:
             self._keep_visual_whole(model)
+
+    def _make_moments(self) -> None:
+        """Make the state that AdamW would make at its first step.
+
+        So it can be loaded into; and DeepSpeed 0.19.8 links it to the parameters after the step of the first parameter
+        group, when that of the second would not be there yet.
+        """
+        optimizer = self.deepspeed.optimizer
+        flat = [p for group in self.adamw.param_groups for p in group["params"]]
+        for parameter in optimizer.fp32_partitioned_groups_flat if self.stage == 3 else flat:
+            moments = {key: torch.zeros_like(parameter, requires_grad=False) for key in MOMENTS}
+            self.adamw.state[parameter] = {"step": torch.zeros((), device=parameter.device), **moments}
+        if self.stage in (1, 2):
+            optimizer._lazy_init_hp_params_optimizer_state()
 
     def _keep_visual_whole(self, model: nn.Module) -> None:
         """Gather the vision tower once, for good: a rank whose pack shows no picture would not join later gathers."""
@@ -121,7 +143,9 @@ class Engine:
         persistent.extend(p for p in visual if id(p) not in known)
         visual[0].all_gather(visual)
 
-    def step(self, packs: Sequence[Pack], batch_size: int, lr: float, agree: Callable[[float], float]) -> StepResult:
+    def step(
+        self, packs: Sequence[Pack], batch_size: int, lr: float, agree: Callable[[float], float]
+    ) -> StepResult:
         """One optimizer step over this rank's packs of a batch of `batch_size` samples (over all ranks).
 
         `agree` takes this rank's sum of sample losses after the backward passes and returns that of all ranks; it may

@@ -1,9 +1,9 @@
 """What a training writes down: metrics and batches that resume with it, times apart, a progress line.
 
-    scratch/metrics.jsonl     one row per step and per validation; no times, so equal runs give equal bytes; published
-    scratch/batches-R.jsonl   the sample ids of each step and pack of rank R; published joined, as batches.jsonl
-    scratch/times.jsonl       seconds per step; never published
-    scratch/tensorboard/      events while it runs; the published events are made from metrics.jsonl, with the step as time
+scratch/metrics.jsonl     one row per step and per validation; no times, so equal runs give equal bytes; published
+scratch/batches-R.jsonl   the sample ids of each step and pack of rank R; published joined, as batches.jsonl
+scratch/times.jsonl       seconds per step; never published
+scratch/tensorboard/      events while it runs; the published events are made from metrics.jsonl, with the step as time
 """
 
 import json

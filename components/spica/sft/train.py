@@ -95,7 +95,9 @@ class Trainer:
         packs = self._packs(batch)
 
         def agree(total: float) -> float:
-            everyone = torch.tensor([total, float(_terminated)], dtype=torch.float64, device=self.engine.device)
+            everyone = torch.tensor(
+                [total, float(_terminated)], dtype=torch.float64, device=self.engine.device
+            )
             comm.all_reduce(everyone)
             total, terminated = everyone.tolist()
             self._any_terminated = terminated > 0
@@ -243,7 +245,9 @@ def train(recipe: SftSlice, student: Path, data: Sequence[Path], out: Path, scra
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one rank and leave without Python's exit (DeepSpeed's threads may abort it: stack of 0.19.8)."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--slice", type=Path, required=True, help="SftSlice as JSON")
     parser.add_argument("--student", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True, nargs="+", help="chat artifacts")

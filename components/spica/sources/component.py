@@ -6,7 +6,7 @@ from spica.images import image
 
 
 @dsl.component(base_image=image("control"), install_kfp_package=False)
-def sources(task: str, slice: str, place: str, prompts: dsl.Output[dsl.Dataset]):
+def sources(task: str, slice: str, place: str, prompts: dsl.Output[dsl.Dataset]) -> None:
     """Read rows in their official formats."""
     from spica.task import run_task
 
@@ -14,7 +14,7 @@ def sources(task: str, slice: str, place: str, prompts: dsl.Output[dsl.Dataset])
 
 
 @dsl.component(base_image=image("control"), install_kfp_package=False)
-def student(task: str, slice: str, place: str, checkpoint: dsl.Output[dsl.Model]):
+def student(task: str, slice: str, place: str, checkpoint: dsl.Output[dsl.Model]) -> None:
     """Bring the base checkpoint into the store."""
     from spica.task import run_task
 

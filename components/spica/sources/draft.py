@@ -58,6 +58,16 @@ class WorldFacts:
     meta: dict[str, str] = field(default_factory=dict)
 
 
+def is_utf8(draft: Draft) -> bool:
+    """False when JSON escapes brought in half a character (a lone surrogate)."""
+    texts = [draft.id, draft.question, draft.gold.value, *draft.gold.options, *draft.meta.values()]
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def text_of(row: Mapping[str, Any], key: str) -> str:
     """A string of the row; numbers are taken as written.
 

@@ -22,7 +22,7 @@ from spica.sources.golds import parse_gold
 from spica.sources.pictures import embedded
 from spica.sources.wording import split_choices, take_tags, with_choices
 
-FILES = ("testmini.json", "testmini.jsonl", "testmini*.parquet")
+FILES = ("testmini.parquet", "testmini-*.parquet", "testmini.json")
 
 VERSIONS: dict[str, Modality] = {
     "Text Dominant": "both",

@@ -16,7 +16,7 @@ from spica.sources.golds import parse_gold
 from spica.sources.pictures import embedded
 from spica.sources.wording import LETTERS, take_tags, with_choices
 
-FILES = ("test.jsonl", "test.json", "test-*.parquet")
+FILES = ("test-*.parquet", "test.jsonl")
 
 
 def parse(record: Record) -> list[Draft]:

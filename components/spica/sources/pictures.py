@@ -17,6 +17,7 @@ from spica.sources.draft import BadRowError, Record
 
 MAX_PIXELS = 16_000_000
 """Larger pictures are refused from their header, before any pixel is decoded."""
+MAX_BYTES = 64_000_000
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 
@@ -70,6 +71,8 @@ def decode(picture: Path | bytes) -> Pillow.Image:
     Raises:
         BadRowError: Not PNG, JPEG or WEBP, more than 16 megapixels, or damaged.
     """
+    if not isinstance(picture, bytes) and picture.stat().st_size > MAX_BYTES:
+        raise BadRowError(f"picture file of {picture.stat().st_size} bytes, at most {MAX_BYTES}")
     data = picture if isinstance(picture, bytes) else picture.read_bytes()
     try:
         with warnings.catch_warnings():
@@ -84,7 +87,7 @@ def decode(picture: Path | bytes) -> Pillow.Image:
             return opened.convert("RGB")
     except BadRowError:
         raise
-    except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError) as error:
+    except Exception as error:  # on hostile bytes Pillow's decoders raise whatever they trip over
         raise BadRowError(f"picture corrupt or not {', '.join(FORMATS)}: {error}"[:200]) from error
 
 

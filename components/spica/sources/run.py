@@ -17,7 +17,7 @@ from spica.launch.contract import Launcher
 from spica.recipe.schema import Source
 from spica.recipe.slices import SourcesSlice
 from spica.sources import llava_onevision, mathverse, mathvision, mmmu, olympiadbench, questions
-from spica.sources.draft import BadRowError, Draft, Record
+from spica.sources.draft import BadRowError, Draft, Record, is_utf8
 from spica.sources.pictures import decode, write_png
 from spica.sources.records import read_records
 
@@ -140,6 +140,8 @@ def _loader(source: Source) -> ModuleType:
 
 
 def _prompt_row(source: str, draft: Draft, out: Path) -> PromptRow:
+    if not is_utf8(draft):
+        raise BadRowError("a text holds a lone surrogate, which UTF-8 cannot carry")
     return PromptRow(
         id=f"{source}-{draft.id}",
         source=source,

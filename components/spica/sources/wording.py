@@ -17,8 +17,9 @@ _LEAD_IN_CUE = re.compile(r"\b(hint|answer|choices?|select|choose|perform|reason
 _HINT_LINE = re.compile(r"\AHint:[^\n]*\n")
 _SHORT_ANSWER = re.compile(
     r"(?:short|quick|concise) (?:answer|response)\b.*"
-    r"|(?:please )?(?:answer|provide|give|your (?:answer|response)|keep|be|write|offer|make|ensure|respond)\b.*"
-    r"\b(?:brief(?:ly)?|brevity|short|succinct|concise|terse|word|phrase|directly|direct|letter|yes or no)\b.*",
+    r"|(?:please )?(?:answer|provide|give|your (?:answer|response)|keep|be|write|offer|make|ensure|respond)\b"
+    r".*\b(?:brief(?:ly)?|brevity|short|succinct|concise|terse|word|phrase|directly|direct|letter|yes or no)"
+    r".*",
     re.IGNORECASE,
 )
 _MAX_SUFFIX = 120

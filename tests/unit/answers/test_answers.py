@@ -1,6 +1,7 @@
 import time
 
 import pytest
+
 from spica.answers import equal, extract, join_response, judge
 from spica.artifacts.types import Gold
 

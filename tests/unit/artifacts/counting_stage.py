@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Mapping
-from pathlib import Path
 
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.memo import execute
@@ -41,14 +40,6 @@ def launcher() -> Launcher:
     return NoLauncher()  # type: ignore[return-value]  # never called
 
 
-if __name__ == "__main__":
-    import counting_stage
-
-    execute(
-        "text",
-        counting_stage.run,
-        counting_stage.CountingSlice(),
-        {},
-        Store.parse(f"file://{Path(os.environ['STORE'])}"),
-        launcher,
-    )
+def main() -> None:
+    """Execute the stage in the store that the environment names."""
+    execute("text", run, CountingSlice(), {}, Store.parse(os.environ["STORE"]), launcher())

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from artifact_examples import manifest_of, write_files
+
 from spica.artifacts.store import Store
 from spica.errors import ConflictError
 

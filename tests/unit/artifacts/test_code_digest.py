@@ -1,8 +1,10 @@
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from spica.artifacts.code import code_digest
 from spica.errors import PrerequisiteError
 
@@ -84,7 +86,8 @@ def test_one_byte_of_anything_else_does_not(digest_with: Callable[..., str], nam
     assert digest_with(name) == digest_with()
 
 
-def test_a_missing_lock_file_is_a_prerequisite(tmp_path: Path) -> None:
+def test_a_missing_lock_file_is_a_prerequisite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
     (tmp_path / "components/spica").mkdir(parents=True)
     (tmp_path / "components/spica/__init__.py").touch()
     with pytest.raises(PrerequisiteError, match=r"requirements\.lock"):
@@ -94,3 +97,14 @@ def test_a_missing_lock_file_is_a_prerequisite(tmp_path: Path) -> None:
 def test_the_stages_of_this_installation_have_different_digests() -> None:
     runs: list[Any] = [stage(f"spica.{name}") for name in ("errors", "recipe.schema", "artifacts.memo")]
     assert len({code_digest(run) for run in runs}) == 3
+
+
+def test_an_installed_wheel_has_its_lock_file_among_the_shared_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    (tmp_path / "site-packages/spica").mkdir(parents=True)
+    (tmp_path / "site-packages/spica/__init__.py").touch()
+    (tmp_path / "share/spica").mkdir(parents=True)
+    (tmp_path / "share/spica/requirements.lock").touch()
+    assert len(code_digest(stage("spica"), tmp_path / "site-packages/spica")) == 64

@@ -1,12 +1,16 @@
 import os
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
-from artifact_examples import KEY, Race, as_json, manifest_of, race, write_files
+
 from spica.artifacts.folders import list_files
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.store import Store
 from spica.errors import ConflictError, IntegrityError, PrerequisiteError, RecipeError
+
+from .artifact_examples import KEY, Race, as_json, manifest_of, race, write_files
 
 TASK = "sft-d_t+d_sd"
 
@@ -175,6 +179,19 @@ def test_a_file_with_a_second_name_elsewhere_is_copied(store: Store, tmp_path: P
     artifact = store.open(store.publish(folder, manifest_of(folder)))
     source.write_text("changed")
     store.verify(artifact.manifest)
+
+
+def test_what_a_killed_publication_left_aside_is_cleared_and_a_living_one_stays(
+    store: Store, tmp_path: Path
+) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    task, host = tmp_path / "store" / TASK, socket.gethostname()
+    for pid in (dead.pid, os.getpid()):
+        write_files(task / f".{KEY[:16]}-{host}-{pid}-00000000", model_bin="half")
+    folder = write_files(tmp_path / "made", model_bin="weights")
+    store.publish(folder, manifest_of(folder))
+    assert sorted(os.listdir(task)) == [f".{KEY[:16]}-{host}-{os.getpid()}-00000000", KEY[:16]]
 
 
 @pytest.fixture(scope="module")

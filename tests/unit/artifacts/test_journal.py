@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+
 from spica.artifacts.journal import Journal
 from spica.errors import PrerequisiteError
 

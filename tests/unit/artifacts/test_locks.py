@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from spica.artifacts.locks import held
 from spica.artifacts.runs import list_runs, start_run
 from spica.errors import LockedError

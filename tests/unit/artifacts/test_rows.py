@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+
 from spica.artifacts.rows import read_jsonl, write_jsonl
 from spica.artifacts.types import Quarantined
 from spica.errors import DataError, PrerequisiteError

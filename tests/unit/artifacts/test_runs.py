@@ -3,10 +3,12 @@ import re
 from pathlib import Path
 
 import pytest
-from artifact_examples import manifest_of, write_files
+
 from spica.artifacts.manifest import Manifest
-from spica.artifacts.runs import list_runs, record_failure, record_task, start_run
-from spica.errors import DataError, Fault, PrerequisiteError
+from spica.artifacts.runs import list_runs, record_failure, record_task, start_run, task_records
+from spica.errors import DataError, Fault, LockedError, PrerequisiteError
+
+from .artifact_examples import manifest_of, write_files
 
 
 def made_at(folder: Path, started: str) -> Manifest:
@@ -87,3 +89,18 @@ def test_runs_are_listed_newest_first_and_broken_records_are_passed_over(
 def test_a_task_outside_of_a_run_is_recorded_nowhere(state: Path, tmp_path: Path) -> None:
     record_task(state, "", made_at(tmp_path / "a", "2999-01-01T00:00:00"))
     assert not state.exists()
+
+
+def test_a_failed_task_keeps_its_faults_and_exit_code(state: Path) -> None:
+    faults = (Fault("a", "b", "c", "d"), Fault("e", "f", "g", "h"))
+    with start_run(state, "miniature", "laptop", 0) as run:
+        record_failure(state, run.id, "text", LockedError(*faults))
+    record = task_records(state, run.id)["text"]
+    assert (record.faults, record.exit_code) == (faults, 3)
+
+
+def test_tasks_are_known_by_name_while_the_run_goes_on(state: Path, tmp_path: Path) -> None:
+    manifest = made_at(tmp_path / "a", "2999-01-01T00:00:00")
+    with start_run(state, "miniature", "laptop", 0) as run:
+        record_task(state, run.id, manifest)
+        assert task_records(state, run.id)[manifest.task].digest == manifest.digest

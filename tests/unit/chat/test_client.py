@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+
 from spica.chat import ChatRequest, ChatResult, ask_all
 from spica.errors import EndpointError
 from spica.miniature.solve import Manner

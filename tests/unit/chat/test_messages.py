@@ -2,6 +2,7 @@ import base64
 from pathlib import Path
 
 import pytest
+
 from spica.artifacts.types import Gold, Image, PromptRow
 from spica.chat import build_messages, prompt_digest
 from spica.errors import DataError

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
+
 from spica.chat.retry import backoff_s, retry_after_s
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)

@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+
 from spica.chat.stream import StreamFault, read_stream
 from spica.chat.types import ChatResult
 
@@ -38,6 +39,14 @@ async def test_an_endpoint_without_usage_is_counted_by_pieces() -> None:
 
 async def test_a_last_line_without_newline_still_counts() -> None:
     assert (await read(PIECE, STOP, USAGE.rstrip())).num_tokens == 9
+
+
+async def test_surrogates_are_paired_across_pieces_or_replaced() -> None:
+    def escaped(text: bytes) -> bytes:
+        return PIECE.replace(b"a\\u00e9", text)
+
+    result = await read(escaped(b"\\ud83d"), escaped(b"\\ude00"), escaped(b"\\udc00!"), STOP, DONE)
+    assert result.text == "\U0001f600\ufffd!"
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_missing_library_is_a_prerequisite(tmp_path: Path) -> None:
 
 
 def test_a_server_that_never_answers_is_ended_and_named(tmp_path: Path) -> None:
-    server = tree(tmp_path, "--family", str(tmp_path / "pids.json"), "--deaf", ready_timeout_s=2.0)
+    server = tree(tmp_path, "--family", str(tmp_path / "pids.json"), "--silent", ready_timeout_s=2.0)
     with pytest.raises(EndpointError, match="not ready after 2 s"):
         LocalLauncher(tmp_path).serve(server)
     assert not family(tmp_path)

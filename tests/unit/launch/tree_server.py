@@ -4,7 +4,6 @@ import argparse
 import http.server
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -23,8 +22,8 @@ class Models(http.server.BaseHTTPRequestHandler):
 def start_family(pids: Path) -> None:
     """A child in our group, and a grandchild that calls setsid, loses its parent and ignores SIGTERM."""
     child = subprocess.Popen(["sleep", "1000"])
-    program = "import os,signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    program += "os.setsid(); print(os.getpid(), flush=True) if os.fork() == 0 else os._exit(0); time.sleep(1000)"
+    program = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.setsid(); "
+    program += "print(os.getpid(), flush=True) if os.fork() == 0 else os._exit(0); time.sleep(1000)"
     orphan = subprocess.Popen([sys.executable, "-S", "-c", program], stdout=subprocess.PIPE, text=True)
     assert orphan.stdout
     grandchild = int(orphan.stdout.readline())
@@ -39,14 +38,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--family", type=Path)
     parser.add_argument("--say")
-    parser.add_argument("--deaf", action="store_true")
+    parser.add_argument("--silent", action="store_true")
     arguments = parser.parse_args()
     if arguments.say:
         sys.exit(arguments.say)
     if arguments.family:
         start_family(arguments.family)
-    if arguments.deaf:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if arguments.silent:
         time.sleep(1000)
     http.server.HTTPServer(("127.0.0.1", arguments.port), Models).serve_forever()
 

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from spica.miniature.base_data import (
     fact_document,
     lookup_document,
     option_document,
+    read_document,
 )
 from spica.miniature.base_model import build_model, encode_pictures, patches, positions
 from spica.miniature.pictures import CELL, TRAIN_FONTS, Glyphs, grid, render
@@ -24,12 +26,14 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="module")
 def processor() -> Any:
-    return AutoProcessor.from_pretrained(base_path())
+    load: Any = AutoProcessor.from_pretrained
+    return load(base_path())
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return Qwen2VLForConditionalGeneration.from_pretrained(base_path(), dtype=torch.float32).eval()
+    model: Any = Qwen2VLForConditionalGeneration.from_pretrained(base_path(), dtype=torch.float32)
+    return model.eval()
 
 
 @pytest.mark.parametrize("num_entries", [1, 2, 4, 6, 7, 8])
@@ -67,24 +71,33 @@ def test_positions_equal_the_models_own(modality: Modality) -> None:
     assert torch.equal(own, batch.positions)
 
 
-def test_every_document_of_the_mixture_states_what_is_shown() -> None:
-    rng = np.random.default_rng(0)
-    fact = "".join(fact_document(rng).tokens)
-    assert all(
-        (eval_fact := part.split("="))[1] == str(_value(eval_fact[0])) for part in fact.split(";")[:-1]
-    )
-    lookup = lookup_document(rng, 8, "text")
-    shown, asked = "".join(lookup.tokens).split("\n")
-    assert sorted(asked[i : i + 2].upper() for i in range(0, 16, 2)) == sorted(
-        shown[i : i + 2] for i in range(0, 16, 2)
-    )
-    choices, answers = "".join(option_document(rng).tokens).rsplit("\n", 1)
-    assert all(f"({letter}) {value}" in choices for value, letter in answers.replace(";", ""))
+def test_a_fact_document_states_sums_and_differences_modulo_ten() -> None:
+    facts = [
+        fact.split("=") for fact in "".join(fact_document(np.random.default_rng(2)).tokens).split(";")[:-1]
+    ]
+    assert len(facts) == 10
+    for expression, result in facts:
+        left, right = int(expression[0]), int(expression[2])
+        assert int(result) == (left + right if expression[1] == "+" else left - right) % 10
 
 
-def _value(expression: str) -> int:
-    left, operator, right = expression
-    return (int(left) + int(right) if operator == "+" else int(left) - int(right)) % 10
+def test_a_lookup_document_states_every_shown_entry_once() -> None:
+    shown, stated = "".join(lookup_document(np.random.default_rng(0), 8, "text").tokens).split("\n")
+    assert sorted(re.findall("..", stated.upper())) == sorted(re.findall("..", shown))
+
+
+def test_a_read_document_states_the_entries_of_its_expression_in_order() -> None:
+    shown, expression, stated = "".join(read_document(np.random.default_rng(0), 8, "text").tokens).split("\n")
+    assert re.sub(r"\d;", "", stated) == expression
+    assert set(re.findall(r"[a-j]\d", stated)) <= set(re.findall("..", shown.lower()))
+
+
+def test_an_option_document_states_the_letter_of_every_value() -> None:
+    choices, stated = "".join(option_document(np.random.default_rng(0)).tokens).rsplit("\n", 1)
+    assert (
+        sorted(f"({answer[1]}) {answer[0]}" for answer in re.findall("..(?=;)", stated))
+        == choices.split("\n")[1:]
+    )
 
 
 def test_the_shipped_base_is_at_most_two_and_a_half_megabytes() -> None:

@@ -1,4 +1,5 @@
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ def _encode(picture: Image.Image, file_format: str, **options: int) -> bytes:
     return buffer.getvalue()
 
 
-ENCODINGS = {
+ENCODINGS: dict[str, Callable[[Image.Image], bytes]] = {
     "png": _png,
     "jpeg": lambda picture: _encode(picture, "JPEG", quality=90),
     "palette": lambda picture: _png(picture.quantize(64)),

@@ -56,7 +56,7 @@ def test_markers_survive_when_special_tokens_are_skipped() -> None:
 
 def test_the_chat_template_adds_the_default_system_message() -> None:
     processor = build_processor()
-    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "c=?"}]}]
+    messages: Any = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "c=?"}]}]
     assert processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) == (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
         "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>c=?<|im_end|>\n<|im_start|>assistant\n"

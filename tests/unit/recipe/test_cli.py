@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from spica.artifacts.runs import start_run
 from spica.errors import Fault, PrerequisiteError
 from spica_pipelines import cli
 
@@ -49,7 +50,7 @@ def test_check_lists_the_faults_of_all_recipes_without_a_traceback(tmp_path: Pat
     assert ended.stderr == (
         "a.yaml:3 seed\n"
         "  found:   the text 'x'\n"
-        "  allowed: a whole number >= 0\n"
+        "  allowed: a whole number >= 0 and <= 4294967295\n"
         "  next:    correct line 3, then `spica check`\n"
         "\n"
         "b.yaml:4 store\n"
@@ -105,6 +106,27 @@ def test_text_in_brackets_is_shown_as_it_is(
 
     assert call(monkeypatch, "show", str(path)) == 0
     assert "[red]hello[/nothing]" in capsys.readouterr().out
+
+
+def test_a_folder_without_runs_says_how_to_start_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPICA_STATE", str(tmp_path))
+
+    assert call(monkeypatch, "runs") == 0
+    assert capsys.readouterr().out == f"no runs in {tmp_path}; start one: spica run miniature\n"
+
+
+def test_runs_are_listed_with_their_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPICA_STATE", str(tmp_path))
+    with start_run(tmp_path, "miniature", "laptop", needed_bytes=1) as run:
+        pass
+
+    assert call(monkeypatch, "runs") == 0
+    (line,) = (line.split() for line in capsys.readouterr().out.splitlines() if run.id in line)
+    assert line == [run.id, "laptop", "succeeded", "0", "0", "0"]
 
 
 def test_a_mistyped_command_is_a_usage_error() -> None:

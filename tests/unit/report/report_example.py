@@ -1,7 +1,9 @@
-"""Inputs of a report as a miniature run leaves them, made up: `python tests/unit/report/report_example.py FOLDER`.
+"""Inputs of a report as a miniature run leaves them, made up, and the report made of them.
 
-Pictures, questions and thoughts come from the miniature world; who is right is drawn from rates like those that a real
-run shows. Everything is deterministic.
+    python tests/unit/report/report_example.py FOLDER
+
+Pictures, questions and thoughts come from the miniature world; who is right is drawn from rates like those
+that a real run shows. Everything is deterministic.
 """
 
 import hashlib
@@ -23,6 +25,7 @@ from spica.miniature import pictures, world
 from spica.recipe.schema import Gate
 from spica.recipe.slices import ReportSlice
 
+OTHER_MODALITY: Mapping[str, world.Modality] = {"mathverse": "both", "olympiadbench": "text", "dev": "text"}
 STEPS = (1, 2, 3, 4, 5, 6, 8)
 TEXT_RATES = {
     "base": (1.0, 0.11, 0.07, 0.07, 0.08, 0.08, 0.06),
@@ -33,7 +36,7 @@ TEXT_RATES = {
 }
 VISUAL_RATES = {
     "base": (1.0, 0.12, 0.07, 0.07, 0.08, 0.07, 0.08),
-    "control": (0.98, 0.13, 0.10, 0.08, 0.07, 0.09, 0.08),
+    "control": (0.98, 0.12, 0.07, 0.06, 0.08, 0.07, 0.08),
     "D_T": (0.96, 0.92, 0.98, 0.89, 0.92, 0.94, 0.10),
     "D_SD": (1.0, 0.99, 1.0, 0.97, 0.6, 0.16, 0.10),
     "D_T+D_SD": (0.99, 1.0, 1.0, 1.0, 0.99, 0.98, 0.07),
@@ -63,6 +66,9 @@ SLICE = ReportSlice(
     recipe="miniature", seed=1, profile="laptop", headline_repetition_penalty=1.0, gates=GATES
 )
 TASKS: Mapping[str, tuple[Kind, Mapping[str, str], float, int]] = {
+    "student": ("checkpoint", {}, 1.2, 0),
+    "text": ("prompts", {}, 3.0, 0),
+    "visual": ("prompts", {}, 5.4, 0),
     "benchmarks": ("prompts", {}, 6.1, 0),
     "dev": ("prompts", {}, 2.3, 0),
     "distill-d_t": ("rollouts", {"prompts": "text"}, 38.4, 402_113),
@@ -140,7 +146,7 @@ def make_inputs(root: Path, num: int = 210) -> dict[str, Artifact]:
     for name, items in problems.items():
         write_jsonl(root / name / "prompts.jsonl", [row for row, _ in items])
     for place, arm in enumerate(TEXT_RATES):
-        rows = [row for items in problems.values() for row in _scores(arm, items, place)]
+        rows = [row for items in problems.values() for row in _scores(arm, items, place // 2)]
         write_jsonl(root / f"evaluate-{arm.lower()}" / "scores.jsonl", rows)
     _training(root)
     _distillation(root)
@@ -217,13 +223,15 @@ def _items(folder: Path, name: str, num: int, seed: int) -> list[tuple[PromptRow
 
 def _item(folder: Path, name: str, place: int, rng: np.random.Generator) -> tuple[PromptRow, world.Problem]:
     steps = STEPS[place % len(STEPS)]
-    other = {"mathverse": "both", "olympiadbench": "text", "dev": "text"}.get(name, "visual")
-    modality = "visual" if place // len(STEPS) % 2 == 0 else other
+    modality: world.Modality = "visual"
+    if place // len(STEPS) % 2:
+        modality = OTHER_MODALITY.get(name, "visual")
     options = 0 if name == "olympiadbench" or place % 4 else 4
     problem = world.sample_problem(rng, steps, num_options=options)
-    images, meta = (), {}
+    images: tuple[Image, ...] = ()
+    meta: dict[str, str] = {}
     if modality != "text":
-        glyphs = "heldout" if place % 3 == 0 else "train"
+        glyphs: pictures.Glyphs = "heldout" if place % 3 == 0 else "train"
         data = pictures.render_png(problem.scene, rng, glyphs)
         path = f"images/{hashlib.sha256(data).hexdigest()}.png"
         (folder / path).write_bytes(data)
@@ -252,7 +260,7 @@ def _scores(arm: str, items: list[tuple[PromptRow, world.Problem]], seed: int) -
             thought = 10 * problem.num_steps + 2 if thinks else 0
             yield Score(
                 id=row.id, source=row.source, arm=arm, repetition_penalty=penalty, response=response,
-                extracted=response.partition("{")[2].partition("}")[0] or None, correct=correct, finish_reason="stop",
+                extracted=response.partition("{")[2][0], correct=correct, finish_reason="stop",
                 num_tokens=thought + 4, num_thought_tokens=thought,
             )  # fmt: skip
 
@@ -328,7 +336,7 @@ def _distillation(root: Path) -> None:
                         finish_reason="stop",
                         num_tokens=9,
                         verdict=verdict,
-                    )  # fmt: skip
+                    )
                 )
         write_jsonl(root / task / "rollouts.jsonl", rows)
         right = Counter(row.id for row in rows if row.verdict == "correct")

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_png import png
-
 from spica.sources.draft import Record
+from tiny_png import png
 
 
 @pytest.fixture

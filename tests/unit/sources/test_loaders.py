@@ -4,11 +4,10 @@ import base64
 from collections.abc import Callable
 
 import pytest
-from tiny_png import png
-
 from spica.artifacts.types import Gold
 from spica.sources import llava_onevision, mathverse, mathvision, mmmu, olympiadbench, questions
 from spica.sources.draft import BadRowError, Record
+from tiny_png import png
 
 MakeRecord = Callable[..., Record]
 
@@ -18,8 +17,8 @@ GEOS = {
     "conversations": [
         {
             "from": "human",
-            "value": "<image>\nHint: Please answer the question and provide the correct option letter, e.g., A, B, C, D, "
-            "at the end.\nQuestion: In circle O, find x.\nChoices:\n(A) 40°\n(B) 60°",
+            "value": "<image>\nHint: Please answer the question and provide the correct option letter, "
+            "e.g., A, B, C, D, at the end.\nQuestion: In circle O, find x.\nChoices:\n(A) 40°\n(B) 60°",
         },
         {"from": "gpt", "value": "The answer is B"},
     ],
@@ -142,7 +141,7 @@ def test_mathverse_text_only_is_refused(record: MakeRecord) -> None:
 
 MATHVISION = {
     "id": "34",
-    "question": "Max has cut a rectangle. One piece looks like:\n<image1>\nWhat does the other look like?\n<image2>",
+    "question": "Max has cut a rectangle. One piece looks so:\n<image1>\nAnd the other?\n<image2>",
     "options": ["A", "B", "C", "D", "E"],
     "answer": "E",
     "solution": None,
@@ -154,18 +153,18 @@ MATHVISION = {
 
 def test_a_mathvision_row_with_letter_only_options_and_two_tags_sends_one_picture(record: MakeRecord) -> None:
     (draft,) = mathvision.parse(record(MATHVISION, ("images/34.jpg",), "data/test.jsonl"))
-    assert draft.question == "Max has cut a rectangle. One piece looks like:\nWhat does the other look like?"
+    assert draft.question == "Max has cut a rectangle. One piece looks so:\nAnd the other?"
     assert draft.gold == Gold(kind="letter", value="E", options=("A", "B", "C", "D", "E"))
     assert len(draft.pictures) == 1
     assert draft.meta == {"level": "1", "subject": "combinatorial geometry", "question_type": "multi-choice"}
 
 
 def test_a_mathvision_row_with_option_values(record: MakeRecord) -> None:
-    options = ["red", "blue", "green", "Yellow", "This cannot be worked out for certain."]
+    options = ["red", "blue", "green", "Yellow", "Not certain."]
     row = {**MATHVISION, "question": "Which colour?\n<image1>", "options": options, "answer": "A"}
     (draft,) = mathvision.parse(record(row, ("images/34.jpg",), "data/test.jsonl"))
     assert draft.question == (
-        "Which colour?\nChoices:\n(A) red\n(B) blue\n(C) green\n(D) Yellow\n(E) This cannot be worked out for certain."
+        "Which colour?\nChoices:\n(A) red\n(B) blue\n(C) green\n(D) Yellow\n(E) Not certain."
     )
 
 
@@ -237,7 +236,8 @@ def test_an_mmmu_row_with_two_pictures_sends_them_in_the_order_of_their_tags(rec
     (draft,) = mmmu.parse(record(MMMU))
     assert draft.pictures == (png("blue"), png("red"))
     assert draft.question == (
-        "Compare with . Which came after ?\nChoices:\n(A) image 2\n(B) Monet's garden\n(C) Neither\n(D) $\\alpha$"
+        "Compare with . Which came after ?\nChoices:\n(A) image 2\n"
+        "(B) Monet's garden\n(C) Neither\n(D) $\\alpha$"
     )
     assert draft.gold.value == "B"
     assert draft.meta == {

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_png import png
 from PIL import Image
-
 from spica.sources.draft import BadRowError, Record
 from spica.sources.pictures import decode, embedded, locate, write_png
+from tiny_png import png
 
 MakeRecord = Callable[..., Record]
 

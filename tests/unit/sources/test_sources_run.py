@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tiny_png import png
-
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.memo import execute
 from spica.artifacts.rows import read_jsonl
@@ -16,6 +14,7 @@ from spica.launch.contract import Launcher
 from spica.recipe.schema import Source
 from spica.recipe.slices import SourcesSlice
 from spica.sources.run import run
+from tiny_png import png
 
 
 def no_launcher() -> Launcher:
@@ -74,7 +73,7 @@ def test_a_source_becomes_prompt_rows(stage: Stage, tmp_path: Path) -> None:
 def test_bad_lines_rows_and_pictures_are_put_aside_with_file_line_and_reason(
     stage: Stage, tmp_path: Path
 ) -> None:
-    lines = [question(str(i)) for i in range(6)]
+    lines = [question(str(i)) for i in range(7)]
     lines += [
         '{"id": "torn\n',
         "[1]\n",
@@ -82,18 +81,26 @@ def test_bad_lines_rows_and_pictures_are_put_aside_with_file_line_and_reason(
         question("8", image="gone.png"),
         question("9", image="bad.png"),
     ]
-    lines += ['{"id": "x", "question": "What?"}\n']
+    lines += ['{"id": "x", "question": "What?"}\n', question("y", domain="\ud800")]
     source = write_questions(tmp_path / "data", *lines)
     (tmp_path / "data/bad.png").write_bytes(b"no picture")
     made = stage(source)
-    assert [row.id for row in prompts(made)] == [f"mine-{i}" for i in range(6)]
+    assert [row.id for row in prompts(made)] == [f"mine-{i}" for i in range(7)]
     reasons = quarantine(made)
     assert [reason.split(": ")[0] for reason in reasons] == [
-        f"mine/questions.jsonl:{n}" for n in range(7, 13)
+        f"mine/questions.jsonl:{n}" for n in range(8, 15)
     ]
     for reason, part in zip(
         reasons,
-        ("torn JSON", "found list", "was used by an earlier row", "gone.png", "corrupt", "answer"),
+        (
+            "torn JSON",
+            "found list",
+            "was used by an earlier row",
+            "gone.png",
+            "corrupt",
+            "answer",
+            "surrogate",
+        ),
         strict=True,
     ):
         assert part in reason
@@ -111,7 +118,7 @@ def test_num_rows_draws_by_seed_in_the_order_of_the_file(stage: Stage, tmp_path:
 
 def test_a_drawn_row_with_a_bad_picture_is_replaced_by_another(stage: Stage, tmp_path: Path) -> None:
     lines = [question("0", image="gone.png"), *(question(str(i)) for i in range(1, 4))]
-    made = stage(write_questions(tmp_path / "data", *lines) | {"num_rows": 3})  # type: ignore[operator]  # str | int values
+    made = stage(write_questions(tmp_path / "data", *lines) | {"num_rows": 3})
     assert [row.id for row in prompts(made)] == ["mine-1", "mine-2", "mine-3"]
 
 
@@ -123,14 +130,14 @@ def test_a_source_with_mostly_unusable_rows_stops_the_stage(stage: Stage, tmp_pa
 
 def test_a_folder_without_files_of_the_format_stops_the_stage(stage: Stage, tmp_path: Path) -> None:
     write_questions(tmp_path / "data", question("1"))
-    with pytest.raises(DataError, match=r"a file named test\.jsonl or test\.json or test-\*\.parquet"):
+    with pytest.raises(DataError, match=r"a file named test-\*\.parquet or test\.jsonl"):
         stage({"name": "mathvision", "uri": str(tmp_path / "data"), "format": "mathvision"})
 
 
 def test_a_missing_folder_and_an_unknown_scheme_are_named(stage: Stage, tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="nothing at"):
         stage({"name": "a", "uri": f"file://{tmp_path}/gone", "format": "questions"})
-    with pytest.raises(RecipeError, match=r"ftp://x.*\n.*\n *allowed: file://folder"):
+    with pytest.raises(RecipeError, match=r"ftp://x/y.*\n *allowed: file://folder"):
         stage({"name": "a", "uri": "ftp://x/y", "format": "questions"})
 
 

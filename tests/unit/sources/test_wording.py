@@ -1,5 +1,4 @@
 import pytest
-
 from spica.sources.wording import split_choices, strip_instructions, take_tags, with_choices
 
 
