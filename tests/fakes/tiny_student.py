@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from PIL import Image
-from spica.miniature.tokenizer import build_processor, vocabulary
 from transformers import GenerationConfig, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+from spica.miniature.tokenizer import build_processor, vocabulary
 
 PREFIX = "Please first think deeply about the question, and then put the final answer in \\boxed{}.\n"
 
@@ -62,7 +63,9 @@ def write_student(folder: Path, hidden_size: int = 32, num_layers: int = 2, seed
     model = Qwen2VLForConditionalGeneration(config).to(torch.bfloat16)
     model.save_pretrained(folder)
     build_processor().save_pretrained(folder)
-    GenerationConfig(eos_token_id=words["<|im_end|>"], pad_token_id=words["<|endoftext|>"]).save_pretrained(folder)
+    GenerationConfig(eos_token_id=words["<|im_end|>"], pad_token_id=words["<|endoftext|>"]).save_pretrained(
+        folder
+    )
     return folder
 
 
@@ -91,7 +94,9 @@ def _row(folder: Path, row_id: str, rng: random.Random, visual: bool) -> dict[st
     images = []
     if visual:
         image = Image.new("RGB", (28 * rng.randint(1, 4), 28 * rng.randint(1, 2)))
-        image.putdata([tuple(rng.randrange(256) for _ in range(3)) for _ in range(image.width * image.height)])
+        image.putdata(
+            [tuple(rng.randrange(256) for _ in range(3)) for _ in range(image.width * image.height)]
+        )
         image.save(folder / "part.png")
         name = f"images/{hashlib.sha256((folder / 'part.png').read_bytes()).hexdigest()}.png"
         (folder / "part.png").rename(folder / name)

@@ -35,6 +35,7 @@ def small_recipe(folder: Path, **changes: Any) -> Path:
     recipe["dataset"]["num_val"] = 4
     recipe["dataset"]["max_bad_fraction"] = 0.5
     recipe["sft"] |= {"epochs": 2, "batch_size": 8}
+    recipe["profiles"] = {"laptop": recipe["profiles"]["laptop"]}
     recipe["distill"]["student"]["num_rollouts"] = 2
     for section, values in changes.items():
         recipe[section] |= values

@@ -36,12 +36,12 @@ def run(slice: EvaluateSlice, inputs: Mapping[str, Artifact], out: Workspace, la
         IntegrityError: An id is missing or doubled, among the questions or among the answers.
     """
     checkpoint = inputs["checkpoint"].path
+    tokenizer = load_tokenizer(checkpoint)
     items = read_items(inputs["benchmarks"].path, inputs["dev"].path)
     questions = plan(items, slice.evaluate.repetition_penalties)
     with Journal(out.scratch / "answers.jsonl") as journal:
         done = journal.rows(Answer)
         done += ask_missing(slice, questions, done, checkpoint, out.scratch, launcher, journal)
-    tokenizer = load_tokenizer(checkpoint)
     answers = join(questions, done)
     scores = [score(question.item, answers[question.key], slice.arm, tokenizer) for question in questions]
     summary = summarise(slice.arm, items, scores, slice.evaluate.repetition_penalties)

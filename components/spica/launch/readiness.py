@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,6 +15,11 @@ _TAIL_LINES = 15
 _TAIL_BYTES = 16_384
 _MISSING_LIBRARY = re.compile(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
 _PORT_IN_USE = re.compile(r"address already in use", re.IGNORECASE)
+# The last line of a traceback, behind the prefix that vLLM's log lines have. The first one is the cause;
+# those after it come from processes that miss the one which failed.
+_ERROR = re.compile(
+    r"^(?:\(.*?\) ERROR .*?\] )?((?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception): .+)$", re.MULTILINE
+)
 # Never through a proxy: the servers asked here are on the loopback interface.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -50,6 +56,15 @@ def _fetch(url: str, body: object | None) -> Any:
         return json.load(response)
 
 
+def accepts_connections(host: str, port: int) -> bool:
+    """Whether something listens there."""
+    try:
+        socket.create_connection((host, port), timeout=5.0).close()
+    except OSError:
+        return False
+    return True
+
+
 def tail(logs: Path, start: int) -> str:
     """The last lines that were written from byte `start` on."""
     with logs.open("rb") as file:
@@ -73,5 +88,7 @@ def cause_of_death(name: str, code: int, logs: Path, start: int) -> SpicaError:
         return PrerequisiteError(
             Fault(where, "its port was taken while it started", "a free port", "run the same command again")
         )
-    found = f"it ended with exit code {code}; its last lines:\n{tail(logs, start)}"
+    cause = _ERROR.search(text)
+    first = f" ({cause[1]:.300})" if cause else ""
+    found = f"it ended with exit code {code}{first}; its last lines:\n{tail(logs, start)}"
     return EndpointError(Fault(where, found, "a server that stays up", f"read {logs}"))

@@ -70,20 +70,20 @@ def build_model(seed: int) -> Any:
 
 
 def _start_with_relative_heads(model: Any) -> None:
-    """Biases heads 0, 1 and 2 of layer 0 so that they look one, two and three tokens back from the start.
+    """Biases three heads so that they look one, two (layer 0) and three (layer 1) tokens back from the start.
 
     Facts and the order of a question are found through these offsets; left to chance they come late or never.
+    Layer 0 keeps two free heads with a key head of their own: without them lookups come late.
     """
-    attention = model.model.language_model.layers[0].self_attn
-    size = attention.head_dim
+    size = model.config.text_config.hidden_size // model.config.text_config.num_attention_heads
     frequency = _ROPE_THETA ** (-torch.arange(0, size, 2).float() / size)
-    with torch.no_grad():
-        key = torch.cat([torch.full_like(frequency, _RELATIVE_HEAD_GAIN), torch.zeros_like(frequency)])
-        attention.k_proj.bias.copy_(key.repeat(attention.k_proj.bias.numel() // size))
-        for head in range(3):
-            angle = (head + 1) * frequency
-            query = torch.cat([torch.cos(angle), -torch.sin(angle)])
+    for layer, head, offset in ((0, 0, 1), (0, 1, 2), (1, 0, 3)):
+        attention = model.model.language_model.layers[layer].self_attn
+        query = torch.cat([torch.cos(offset * frequency), -torch.sin(offset * frequency)])
+        key = torch.cat([torch.ones_like(frequency), torch.zeros_like(frequency)])
+        with torch.no_grad():
             attention.q_proj.bias[head * size : (head + 1) * size] = _RELATIVE_HEAD_GAIN * query
+            attention.k_proj.bias[:size] = _RELATIVE_HEAD_GAIN * key
 
 
 def patches(cells: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -112,10 +112,10 @@ def _draw_batch(rng: np.random.Generator, atlas: CellAtlas, done: float) -> tupl
 def _sizes(done: float) -> tuple[int, ...]:
     if done < 0.08:
         return (1,)
-    if done < 0.12:
+    if done < 0.14:
         return 1, 2, 2, 4
     if done < 0.25:
-        return 1, 2, 4, 8, 8
+        return 2, 4, 4, 8, 8
     return 4, 6, 7, 8, 8, 8, 8, 8
 
 

@@ -151,7 +151,7 @@ def read_picture(data: bytes) -> tuple[Entry, ...]:
 
 
 class _Templates(NamedTuple):
-    """All that can be drawn in a region: centred ink [N, pixels], its squared norm [N], and what it means [N]."""
+    """All that can be drawn in a region: centred ink [N, pixels], its squared norm and its meaning [N]."""
 
     ink: NDArray[np.float32]
     power: NDArray[np.float32]

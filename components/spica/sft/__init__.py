@@ -1,1 +1,1 @@
-"""Fine-tuning: packed batches, one training loop on DeepSpeed's engine, started by torchrun, exported for vLLM."""
+"""Fine-tuning: packed batches, one training loop on DeepSpeed's engine, a checkpoint that vLLM loads."""

@@ -1,7 +1,7 @@
 """Attention within segments: packed samples never see each other, and no token of padding is computed.
 
-Registered with transformers' AttentionInterface under `NAME`; the model then runs it for the decoder (causal, within
-the packed samples) and for the vision tower (full, which transformers already calls once per picture).
+Registered with transformers' AttentionInterface under `NAME`; the model then runs it for the decoder (causal,
+within the packed samples) and for the vision tower (full; transformers calls it once per picture).
 """
 
 from typing import Any, NamedTuple
@@ -58,15 +58,13 @@ def segment_attention(
         return _varlen(query, key, value, scaling, segments), None
     dtype = query.dtype
     if query.device.type == "cpu":
-        # The CPU kernel's bf16 backward costs 4 times its fp32 backward at these lengths (measured, torch 2.13).
+        # The CPU kernel's bf16 backward costs 4 times its fp32 backward at 100 tokens (torch 2.13).
         query, key, value = query.float(), key.float(), value.float()
     outputs = [
         scaled_dot_product_attention(
             q, k, v, is_causal=causal, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
         )
-        for q, k, v in zip(
-            query.split(lengths, 2), key.split(lengths, 2), value.split(lengths, 2), strict=True
-        )
+        for q, k, v in zip(*(x.split_with_sizes(lengths, 2) for x in (query, key, value)), strict=True)
     ]
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
     return joined.transpose(1, 2).to(dtype), None
@@ -90,6 +88,7 @@ def _varlen(query: Tensor, key: Tensor, value: Tensor, scaling: float, segments:
         window_size=(-1, 0),
         enable_gqa=q.shape[1] != k.shape[1],
     )
+    assert isinstance(output, Tensor)  # a tuple only with return_aux
     return output[None]
 
 

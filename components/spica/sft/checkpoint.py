@@ -1,12 +1,13 @@
-"""Training checkpoints: fp32 weights and AdamW moments as safetensors, progress as JSON, a manifest written last.
+"""Training checkpoints: fp32 weights and AdamW moments as safetensors, progress as JSON, a manifest last.
 
     checkpoints/step-000156/weights-00000.safetensors ...   trained parameters, fp32, by name
                             moments-00000.safetensors ...   NAME.exp_avg, NAME.exp_avg_sq
                             progress.json                   Progress
                             manifest.json                   size and SHA-256 of all of these
 
-Whole tensors by name, no pickle: a checkpoint does not know how many ranks wrote it, and any number may resume.
-Folders appear by rename, so a torn one is never seen; an altered one is passed over for the one before it.
+Whole tensors by name, no pickle: a checkpoint does not know how many ranks wrote it, and any number may
+resume. Folders appear by rename, so a torn one is never seen; an altered one is passed over for the one
+before it.
 """
 
 import hashlib
@@ -18,15 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from deepspeed import comm
+from deepspeed.runtime.zero import GatheredParameters
 from deepspeed.utils import (
     safe_get_full_fp32_param,
     safe_get_full_optimizer_state,
     safe_set_full_fp32_param,
     safe_set_full_optimizer_state,
 )
-from deepspeed.runtime.zero import GatheredParameters
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -115,7 +115,7 @@ def read(path: Path, prefix: str) -> Iterator[tuple[str, Tensor]]:
     """Yield the tensors of the shards named `prefix`-N.safetensors."""
     for shard in sorted(path.glob(f"{prefix}-*.safetensors")):
         with safe_open(shard, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118  safe_open is no mapping
+            for name in file.keys():
                 yield name, file.get_tensor(name)
 
 

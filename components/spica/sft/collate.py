@@ -28,15 +28,15 @@ class Pack:
     labels: Tensor
     """(num_labels,)"""
     weights: Tensor
-    """(num_labels,) float32: factor / labels of the sample, so that sum(weights * loss) is a sum of sample means."""
+    """(num_labels,) float32: factor / labels of the sample; sum(weights * loss) is a sum of sample means."""
     pixel_values: Tensor | None
     """(num_patches, patch_dim), pictures in order of appearance; None for text alone."""
     grids: Tensor | None
     """(num_pictures, 3)"""
 
     def model_inputs(self) -> dict[str, Any]:
-        """Keyword arguments of Qwen2VLForConditionalGeneration.forward; its logits are (1, num_labels, vocabulary)."""
-        inputs: dict[str, Any] = {
+        """Arguments of Qwen2VLForConditionalGeneration.forward but the pictures; logits: (1, num_labels, words)."""
+        return {
             "input_ids": self.tokens,
             "position_ids": self.positions,
             # The attention function reads the segments; a mapping keeps the model from building a mask.
@@ -45,9 +45,6 @@ class Pack:
             "logits_to_keep": self.label_rows,
             "use_cache": False,
         }
-        if self.pixel_values is not None:
-            inputs |= {"pixel_values": self.pixel_values, "image_grid_thw": self.grids}
-        return inputs
 
 
 def collate(

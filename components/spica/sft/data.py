@@ -1,7 +1,7 @@
-"""ChatRow -> sample: tokens by the checkpoint's chat template, labels on what the assistant says, M-RoPE positions.
+r"""ChatRow -> sample: tokens by the checkpoint's chat template, labels on the assistant's words, positions.
 
-    {"id": "geos-17:0", "messages": [{"role": "user", "content": "<image>Please first think ...\\nc+h=?"},
-     {"role": "assistant", "content": "<|begin_of_thought|> ... \\\\boxed{7} ..."}], "images": ["images/3f..png"]}
+    {"id": "geos-17", "messages": [{"role": "user", "content": "<image>Please ...\nc+h=?"},
+     {"role": "assistant", "content": "<|begin_of_thought|> ... \\boxed{7} ..."}], "images": ["images/3.png"]}
 
 A row that cannot be used is refused with its id and the reason, and counted; nothing is ever cut to fit.
 """
@@ -91,7 +91,7 @@ def read_rows(folder: Path, file: str) -> list[ChatRow]:
 
 
 class Encoder:
-    """Turns rows into samples with one checkpoint's tokenizer, chat template, image processor and positions."""
+    """Turns rows into samples with one checkpoint's tokenizer, template, image processor and positions."""
 
     def __init__(self, processor: Any, rope_index: RopeIndex, pictures: Pictures, cutoff_len: int) -> None:
         """`cutoff_len`: longest sample in tokens, picture tokens included."""
@@ -146,7 +146,7 @@ class Encoder:
         num_placeholders = sum(message.content.count(PLACEHOLDER) for message in row.messages)
         if num_placeholders != len(row.images):
             raise _Refusal(f"{num_placeholders} {PLACEHOLDER} for {len(row.images)} pictures")
-        if row.messages[-1:] and row.messages[-1].role != "assistant" or not row.messages:
+        if not row.messages or row.messages[-1].role != "assistant":
             raise _Refusal("the last message is not the assistant's")
         for image in row.images:
             path = paths[image]

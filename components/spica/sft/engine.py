@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from deepspeed import comm
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import Qwen2VLForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from spica.errors import Fault, RecipeError
 from spica.recipe.schema import Sft
@@ -40,15 +41,25 @@ def init_distributed() -> None:
     deepspeed.init_distributed("nccl" if torch.cuda.is_available() else "gloo", verbose=False)
 
 
+class Student(NamedTuple):
+    """A checkpoint made ready to train."""
+
+    model: Qwen2VLForConditionalGeneration
+    """What DeepSpeed spreads; without its vision tower where that is frozen as a whole."""
+    tower: nn.Module | None
+    """The frozen vision tower, whole on every rank: it runs only where a pack shows a picture, and ranks that
+    partition weights (ZeRO-3) must all run the same modules."""
+
+
 def load_student(
     folder: Path, dtype: torch.dtype, freeze: Literal["llm_only", "llm+merger", "all"]
-) -> nn.Module:
-    """The checkpoint in `folder`, with `requires_grad` set by the freeze mode.
+) -> Student:
+    """Load the checkpoint in `folder` and set `requires_grad` by the freeze mode.
 
     llm_only freezes everything under `visual`, the merger included (the authors' LLaMA-Factory yaml);
     llm+merger trains the merger too (the paper's text); all trains everything.
     """
-    model = Qwen2VLForConditionalGeneration.from_pretrained(
+    model: Any = Qwen2VLForConditionalGeneration.from_pretrained(
         folder, dtype=dtype, attn_implementation=ATTENTION
     )
     for name, parameter in model.named_parameters():
@@ -56,11 +67,15 @@ def load_student(
         merger = ".visual.merger." in f".{name}"
         parameter.requires_grad_(freeze == "all" or not visual or (merger and freeze == "llm+merger"))
     model.train()
-    return model
+    if freeze != "llm_only":
+        return Student(model, None)
+    tower = model.model.visual
+    del model.model.visual
+    return Student(model, tower)
 
 
 def learning_rate(step: int, num_steps: int, sft: Sft) -> float:
-    """Learning rate of `step` (1-based) of `num_steps`: warm-up of ceil(ratio * num_steps), then down to the minimum."""
+    """Learning rate of `step` (1-based): warm-up over ceil(ratio * num_steps), then down to the minimum."""
     num_warmup = math.ceil(sft.warmup_ratio * num_steps)
     if step <= num_warmup:
         return sft.learning_rate * step / num_warmup
@@ -69,17 +84,24 @@ def learning_rate(step: int, num_steps: int, sft: Sft) -> float:
     return sft.learning_rate * (sft.min_lr_ratio + (1.0 - sft.min_lr_ratio) * share)
 
 
-def loss_sum(model: nn.Module, pack: Pack) -> Tensor:
+def loss_sum(model: nn.Module, tower: nn.Module | None, pack: Pack) -> Tensor:
     """Sum over the pack's samples of the token mean of each; scalar float32."""
-    logits = model(**pack.model_inputs()).logits[0]
+    inputs = pack.model_inputs()
+    if pack.pixel_values is not None and tower is None:
+        inputs |= {"pixel_values": pack.pixel_values, "image_grid_thw": pack.grids}
+    elif pack.pixel_values is not None and tower is not None:
+        with torch.no_grad():
+            features = tower(pack.pixel_values, grid_thw=pack.grids).pooler_output
+        inputs["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=(features,))}
+    logits = model(**inputs).logits[0]
     return (cross_entropy(logits.float(), pack.labels, reduction="none") * pack.weights).sum()
 
 
 class Engine:
     """A student under DeepSpeed; every rank makes the same calls."""
 
-    def __init__(self, model: nn.Module, sft: Sft, scale: SftScale) -> None:
-        """Spread `model` over the ranks of the process group.
+    def __init__(self, student: Student, sft: Sft, scale: SftScale) -> None:
+        """Spread `student` over the ranks of the process group.
 
         Raises:
             RecipeError: a combination that DeepSpeed cannot run.
@@ -93,6 +115,16 @@ class Engine:
                     "set zero_stage: 1",
                 )
             )
+        if scale.zero_stage == 3 and student.tower is None:
+            raise RecipeError(
+                Fault(
+                    "profiles.*.zero_stage",
+                    f"3 with sft.freeze: {sft.freeze} (ranks without a picture would not join its gathers)",
+                    "3 with llm_only; 0, 1 or 2 with every freeze mode",
+                    "set zero_stage: 2 or sft.freeze: llm_only",
+                )
+            )
+        model = student.model
         if scale.gradient_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self.stage = scale.zero_stage
@@ -113,17 +145,17 @@ class Engine:
             dist_init_required=False,
         )
         self.device = torch.device(self.deepspeed.device)
-        # The plain and the BF16 optimizer reduce once, at the boundary; the sharded ones hook every gradient.
-        self._hooked = self.stage >= 2 or (self.stage == 1 and scale.precision == "fp32")
+        # Stage 0 and the BF16 optimizer reduce once, at the boundary. Stage 3 reduces at every pack, so that no rank
+        # ever holds all gradients; its ranks run the same modules on the same number of packs.
+        self._coalesces = self.stage == 2 or (self.stage == 1 and scale.precision == "fp32")
         self._make_moments()
-        if self.stage == 3:
-            self._keep_visual_whole(model)
+        self.tower = student.tower.to(self.device) if student.tower is not None else None
 
     def _make_moments(self) -> None:
         """Make the state that AdamW would make at its first step.
 
-        So it can be loaded into; and DeepSpeed 0.19.8 links it to the parameters after the step of the first parameter
-        group, when that of the second would not be there yet.
+        So it can be loaded into; and DeepSpeed 0.19.8 links it to the parameters after the step of the first
+        parameter group, when that of the second would not be there yet.
         """
         optimizer = self.deepspeed.optimizer
         flat = [p for group in self.adamw.param_groups for p in group["params"]]
@@ -133,31 +165,25 @@ class Engine:
         if self.stage in (1, 2):
             optimizer._lazy_init_hp_params_optimizer_state()
 
-    def _keep_visual_whole(self, model: nn.Module) -> None:
-        """Gather the vision tower once, for good: a rank whose pack shows no picture would not join later gathers."""
-        visual = [p for name, p in model.named_parameters() if ".visual." in f".{name}"]
-        persistent = self.deepspeed.optimizer.persistent_parameters
-        known = {id(p) for p in persistent}
-        for parameter in visual:
-            parameter.ds_persist = True
-        persistent.extend(p for p in visual if id(p) not in known)
-        visual[0].all_gather(visual)
+    def loss_sum(self, pack: Pack) -> Tensor:
+        """Sum of the pack's sample losses; what DeepSpeed hooks runs alike on all ranks."""
+        return loss_sum(self.deepspeed, self.tower, pack)
 
     def step(
         self, packs: Sequence[Pack], batch_size: int, lr: float, agree: Callable[[float], float]
     ) -> StepResult:
-        """One optimizer step over this rank's packs of a batch of `batch_size` samples (over all ranks).
+        """One optimizer step over this rank's packs of a batch of `batch_size` samples over all ranks.
 
-        `agree` takes this rank's sum of sample losses after the backward passes and returns that of all ranks; it may
-        raise on all ranks, and nothing has changed then.
+        `agree` takes this rank's sum of sample losses after the backward passes and returns that of all
+        ranks; it may raise on all ranks, and nothing has changed then.
         """
         factor = comm.get_world_size() / batch_size  # DeepSpeed averages over ranks; a pack's loss is a sum
         total = 0.0
         with self._reduced_once():
             for index, pack in enumerate(packs):
-                if not self._hooked:
+                if not self._coalesces:
                     self.deepspeed.set_gradient_accumulation_boundary(index == len(packs) - 1)
-                loss = loss_sum(self.deepspeed, pack)
+                loss = self.loss_sum(pack)
                 total += loss.item()
                 if pack.pixel_values is None and self._trained_visual:
                     # Every rank reduces the same gradients, picture or not.
@@ -171,16 +197,12 @@ class Engine:
 
     @contextmanager
     def _reduced_once(self) -> Iterator[None]:
-        """Where gradients are hooked: hold the reduction back until the last pack, in one fixed order.
-
-        ZeRO-3 with a frozen tower goes on reducing at every pack, so that no rank ever holds all gradients.
-        """
-        if not self._hooked:
+        """ZeRO-1 and 2: reduce after the last pack, in one fixed order, however many packs and pictures a rank has."""
+        if not self._coalesces:
             yield
             return
         self.deepspeed.set_gradient_accumulation_boundary(True)
-        coalesce = self.stage < 3 or bool(self._trained_visual)
-        with self.deepspeed.coalesce_grad_reduction() if coalesce else nullcontext():
+        with self.deepspeed.coalesce_grad_reduction():
             yield
 
     def _update(self) -> float:
@@ -193,7 +215,7 @@ class Engine:
 
 
 def _decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: biases and norms, all one-dimensional, go without (as HF Trainer does)."""
+    """Weight decay on matrices only: biases and norms, all one-dimensional, go without (as in HF Trainer)."""
     trained = list(parameters)
     return [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
@@ -210,7 +232,7 @@ def _config(sft: Sft, scale: SftScale, num_parameters: int) -> dict[str, Any]:
         "reduce_bucket_size": min(500_000_000, num_parameters),
     }
     if scale.zero_stage == 3:
-        # Prefetching follows each rank's own trace, and ranks with and without pictures have different traces.
+        # Prefetching follows each rank's own trace, and ranks with and without pictures differ in theirs.
         zero["stage3_prefetch_bucket_size"] = 0
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,

@@ -1,4 +1,4 @@
-"""The trained student as a Hugging Face folder: bf16 safetensors that from_pretrained and vLLM load, equal bytes for equal runs."""
+"""The trained student as a Hugging Face folder that from_pretrained and vLLM load; deterministic bytes."""
 
 import shutil
 from collections.abc import Iterable

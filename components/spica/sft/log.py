@@ -1,9 +1,9 @@
 """What a training writes down: metrics and batches that resume with it, times apart, a progress line.
 
-scratch/metrics.jsonl     one row per step and per validation; no times, so equal runs give equal bytes; published
+scratch/metrics.jsonl     a row per step and per validation; no times: equal runs, equal bytes; published
 scratch/batches-R.jsonl   the sample ids of each step and pack of rank R; published joined, as batches.jsonl
 scratch/times.jsonl       seconds per step; never published
-scratch/tensorboard/      events while it runs; the published events are made from metrics.jsonl, with the step as time
+scratch/tensorboard/      events while it runs; those published are made from metrics.jsonl, step as time
 """
 
 import json
@@ -81,8 +81,8 @@ class StepLog:
         spent = now - self._started
         left = spent / done * (self._num_steps - row["step"])
         say(
-            f"{self._name} step {row['step']}/{self._num_steps} epoch {row['epoch']}/{epochs} loss {row['loss']:.4f} "
-            f"lr {row['lr']:.2e} {self._tokens / spent:,.0f} tokens/s ETA {left:.0f} s"
+            f"{self._name} step {row['step']}/{self._num_steps} epoch {row['epoch']}/{epochs} "
+            f"loss {row['loss']:.4f} lr {row['lr']:.2e} {self._tokens / spent:,.0f} tokens/s ETA {left:.0f} s"
         )
 
     def sync(self) -> None:
@@ -116,7 +116,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def publish_logs(scratch: Path, out: Path) -> None:
-    """Write metrics, batches and TensorBoard events of a finished training under `out`, the same bytes for equal runs."""
+    """Write metrics, batches and TensorBoard events of a finished training under `out`."""
     metrics = rows(scratch / METRICS)
     _write(out / METRICS, metrics)
     batches = [
@@ -138,4 +138,4 @@ def _write(path: Path, lines: Iterable[dict[str, Any]]) -> None:
 def _reopen(path: Path, resumed: int) -> TextIO:
     """Open for appending, without what was logged after the step `resumed`."""
     _write(path, [row for row in rows(path) if row["step"] <= resumed])
-    return path.open("a")
+    return path.open("a", buffering=1)

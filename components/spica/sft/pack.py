@@ -16,8 +16,8 @@ Plan = tuple[tuple[tuple[int, ...], ...], ...]
 def epoch_batches(num_samples: int, batch_size: int, seed: int, epoch: int) -> IntArray:
     """Sample indices of every step of `epoch` (0-based), shape (num_samples // batch_size, batch_size).
 
-    Remainder rule: each epoch is a new permutation, drawn from (seed, epoch); its last num_samples % batch_size
-    samples are left out of that epoch, so that every step holds exactly `batch_size` samples.
+    Remainder rule: each epoch is a new permutation, drawn from (seed, epoch); its last
+    num_samples % batch_size samples are left out of that epoch, so that every step is full.
     """
     order = np.random.default_rng((seed, epoch)).permutation(num_samples)
     num_steps = num_samples // batch_size
@@ -27,8 +27,8 @@ def epoch_batches(num_samples: int, batch_size: int, seed: int, epoch: int) -> I
 def sample_costs(lengths: IntArray, hidden_size: int) -> NDArray[np.float64]:
     """Relative FLOPs of samples of these lengths (tokens) in a decoder of width `hidden_size`.
 
-    A layer spends about 24 * hidden_size**2 FLOPs per token on its matrices and, causally, 2 * hidden_size * length
-    on attention: length * (1 + length / (12 * hidden_size)) in units of the first.
+    A layer spends about 24 * hidden_size**2 FLOPs per token on its matrices and, causally,
+    2 * hidden_size * length on attention: length * (1 + length / (12 * hidden_size)) in units of the first.
     """
     tokens = lengths.astype(np.float64)
     return tokens * (1.0 + tokens / (12.0 * hidden_size))
@@ -37,8 +37,9 @@ def sample_costs(lengths: IntArray, hidden_size: int) -> NDArray[np.float64]:
 def plan_step(lengths: IntArray, costs: NDArray[np.float64], num_ranks: int, pack_tokens: int) -> Plan:
     """Spread one step's samples: plan[rank][pack] = positions in `lengths`.
 
-    Every rank gets the same number of packs, as few as possible: ranks that gather partitioned weights (ZeRO-3) must
-    run in lockstep. A pack holds at most `pack_tokens` tokens; a longer sample travels alone. Deterministic.
+    Every rank gets the same number of packs, as few as possible: ranks that gather partitioned weights
+    (ZeRO-3) must run in lockstep. A pack holds at most `pack_tokens` tokens; a longer sample travels alone.
+    Deterministic.
 
     Raises:
         ValueError: the number of samples is no positive multiple of `num_ranks` (a rank would stand idle).

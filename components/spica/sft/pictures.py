@@ -1,4 +1,4 @@
-"""Pictures of the training rows: checked once, turned into patches by the checkpoint's own image processor."""
+"""Pictures of the training rows: checked once, made into patches by the checkpoint's image processor."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,10 +1,10 @@
-"""The trainer: `torchrun -m spica.sft.train --slice FILE --student DIR --data DIR... --out DIR --scratch DIR`.
+"""The trainer: `torchrun -m spica.sft.train --slice F --student DIR --data DIR ... --out DIR --scratch DIR`.
 
-Every rank runs this; they make the same decisions from the same inputs and meet in all-reduces. What it leaves:
+Every rank runs this; all decide alike from the same inputs and meet in all-reduces. What it leaves:
 
     out/       the exported checkpoint, metrics.jsonl, batches.jsonl, refused.jsonl, tensorboard/
-    scratch/   checkpoints and logs to resume from; at the end one of
-               result.json (done), error.json (a fault for the reader), preempted.json (SIGTERM: saved, run again)
+    scratch/   checkpoints and logs to resume from; at the end one of result.json (done),
+               error.json (a fault for the reader), preempted.json (SIGTERM: saved, run again)
 """
 
 import argparse
@@ -19,13 +19,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from deepspeed import comm
-from torch import nn
-from transformers import AutoProcessor
+from transformers import Qwen2VLProcessor
 
 from spica.artifacts.rows import write_jsonl
 from spica.errors import DataError, Fault, RecipeError, SpicaError
@@ -34,7 +33,7 @@ from spica.sft import checkpoint
 from spica.sft.checkpoint import Progress
 from spica.sft.collate import Pack, collate
 from spica.sft.data import Encoder, Refused, Sample, read_rows
-from spica.sft.engine import Engine, init_distributed, learning_rate, load_student, loss_sum
+from spica.sft.engine import Engine, init_distributed, learning_rate, load_student
 from spica.sft.export import export
 from spica.sft.log import StepLog, publish_logs, say
 from spica.sft.pack import epoch_batches, plan_step, sample_costs
@@ -66,11 +65,11 @@ class Trainer:
                 )
             )
         dtype = torch.bfloat16 if recipe.scale.precision == "bf16" else torch.float32
-        model = load_student(student, dtype, recipe.sft.freeze)
+        loaded = load_student(student, dtype, recipe.sft.freeze)
         self.refused: list[Refused] = []
-        self._encode(student, model, data, dtype)
-        self.hidden_size = int(model.config.text_config.hidden_size)
-        self.engine = Engine(model, recipe.sft, recipe.scale)
+        self._encode(student, loaded.model, data, dtype)
+        self.hidden_size = int(loaded.model.config.get_text_config().hidden_size)
+        self.engine = Engine(loaded, recipe.sft, recipe.scale)
         self.steps_per_epoch = len(self.train) // recipe.sft.batch_size
         self.num_steps = self.steps_per_epoch * recipe.sft.epochs
         self.checkpoints = scratch / "checkpoints"
@@ -167,7 +166,7 @@ class Trainer:
         self.engine.deepspeed.eval()
         total = torch.zeros(1, dtype=torch.float64, device=self.engine.device)
         for pack in packs:
-            total += loss_sum(self.engine.deepspeed, pack).double()
+            total += self.engine.loss_sum(pack).double()
         self.engine.deepspeed.train()
         comm.all_reduce(total)
         return float(total.item()) / len(self.val)
@@ -188,8 +187,8 @@ class Trainer:
             say(f"sft {self.recipe.arm} goes on from step {progress.step}/{self.num_steps}")
         return progress
 
-    def _encode(self, student: Path, model: nn.Module, data: Sequence[Path], dtype: torch.dtype) -> None:
-        processor = AutoProcessor.from_pretrained(student)
+    def _encode(self, student: Path, model: Any, data: Sequence[Path], dtype: torch.dtype) -> None:
+        processor = Qwen2VLProcessor.from_pretrained(student)
         processor.image_processor.size = {
             "shortest_edge": self.recipe.min_pixels,
             "longest_edge": self.recipe.max_pixels,

@@ -1,7 +1,7 @@
 """Questions, slices, a workspace and two launchers for the tests of evaluate."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -98,18 +98,32 @@ def write_prompts(folder: Path, source: str, num: int, num_steps: int | None = N
     return artifact("prompts", folder)
 
 
-class TeacherLauncher:
-    """Serves the miniature's teacher where a checkpoint is asked for: the same API, up in a second."""
+def serve_teacher(state: Path, *options: str) -> Endpoint:
+    """The miniature's teacher, which has the same API as a served checkpoint and is up in a second."""
+    teacher = CommandServer("model", "spica.miniature.teacher", options, state / "teacher.log")
+    return LocalLauncher(state).serve(teacher)
 
-    def __init__(self, state: Path, *options: str) -> None:
-        self._local = LocalLauncher(state)
-        self._options = options
+
+class Running:
+    """A launcher that hands out an endpoint which runs already and outlives its use."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self.url, self.model = endpoint.url, endpoint.model
         self.num_served = 0
 
     def train(self, job: Training) -> Job:
-        return self._local.train(job)
+        raise AssertionError("evaluation trains nothing")
 
     def serve(self, server: ModelServer | CommandServer) -> Endpoint:
         self.num_served += 1
-        teacher = CommandServer("model", "spica.miniature.teacher", self._options, server.logs)
-        return self._local.serve(teacher)
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def check(self) -> None:
+        self._endpoint.check()

@@ -113,6 +113,12 @@ def test_a_server_that_ends_while_it_starts_is_an_endpoint_error(tmp_path: Path)
         LocalLauncher(tmp_path).serve(tree(tmp_path, "--say", "no weights here"))
 
 
+def test_the_first_error_in_the_log_is_told_as_the_cause(tmp_path: Path) -> None:
+    said = "(Engine pid=7) ERROR 11-21 [core.py:9] SafetensorError: header too large\nRuntimeError: no engine"
+    with pytest.raises(EndpointError, match=r"exit code 1 \(SafetensorError: header too large\); its last"):
+        LocalLauncher(tmp_path).serve(tree(tmp_path, "--say", said))
+
+
 def test_a_missing_library_is_a_prerequisite(tmp_path: Path) -> None:
     said = "libnuma.so.1: cannot open shared object file: No such file or directory"
     with pytest.raises(PrerequisiteError, match=r"libnuma\.so\.1 is not installed"):

@@ -18,7 +18,7 @@ from spica.answers import judge
 from spica.artifacts.types import Gold
 from spica.miniature.pictures import render_png
 from spica.miniature.solve import Manner, answer
-from spica.miniature.teacher import FAULT_HEADER, MODEL, Service, Teacher
+from spica.miniature.teacher import FAULT_HEADER, MODEL, Service, Teacher, main
 from spica.miniature.world import Problem, Scene, sample_problem
 
 SCENE = Scene((("c", 4), ("h", 9), ("g", 6)), "table")
@@ -186,21 +186,29 @@ async def test_a_slow_stream_pauses_between_pieces(url: str) -> None:
     assert text.endswith("data: [DONE]\n\n")
 
 
-def start(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "spica.miniature.teacher", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-
-
 def test_a_taken_port_exits_3_without_a_traceback() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen(1)
-        ended = start("--port", str(taken.getsockname()[1]))
+        command = [sys.executable, "-m", "spica.miniature.teacher", "--port", str(taken.getsockname()[1])]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 3
     assert "next:    stop the other program" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_missing_key_exits_3_and_a_wrong_rate_2() -> None:
-    assert start("--port", "1", "--api-key-env", "SPICA_NO_SUCH_KEY").returncode == 3
-    assert "a rate lies in 0..1" in start("--port", "1", "--wrong", "1.5").stderr
+@pytest.mark.parametrize(
+    ("options", "exit_code", "said"),
+    [
+        (("--api-key-env", "SPICA_NO_SUCH_KEY"), 3, "$SPICA_NO_SUCH_KEY is not set"),
+        (("--wrong", "1.5"), 2, "a rate lies in 0..1, found 1.5"),
+        (("--fault", "500=0.1"), 2, "a fault is one of 429, 503, cut, slow, found 500"),
+    ],
+)
+def test_a_wrong_option_is_named(
+    options: tuple[str, ...], exit_code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--port", "1", *options])
+    assert ended.value.code == exit_code
+    assert said in capsys.readouterr().err

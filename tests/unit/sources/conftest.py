@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from spica.sources.draft import Record
-from tiny_png import png
+from .tiny_png import png
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from spica.launch.contract import Launcher
 from spica.recipe.schema import Source
 from spica.recipe.slices import SourcesSlice
 from spica.sources.run import run
-from tiny_png import png
+from .tiny_png import png
 
 
 def no_launcher() -> Launcher:

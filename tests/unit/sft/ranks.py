@@ -1,0 +1,78 @@
+"""Starts the trainer on real gloo ranks, as the launcher does, and ends it in unfriendly ways."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from spica.recipe.slices import SftSlice
+
+
+def torchrun(num_ranks: int, *command: str) -> subprocess.Popen[bytes]:
+    """`torchrun -m command` on this machine; its output goes to the test's."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
+    module = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
+    return subprocess.Popen([*module, "--nproc-per-node", str(num_ranks), *command], env=environment)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training and where it writes."""
+
+    recipe: SftSlice
+    student: Path
+    data: Sequence[Path]
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "out"
+
+    @property
+    def scratch(self) -> Path:
+        return self.folder / "scratch"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        self.out.mkdir(parents=True, exist_ok=True)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        (self.folder / "slice.json").write_text(self.recipe.model_dump_json())
+        return torchrun(
+            self.recipe.scale.ranks_per_node,
+            "-m",
+            "spica.sft.train",
+            *("--slice", str(self.folder / "slice.json"), "--student", str(self.student)),
+            *("--data", *map(str, self.data), "--out", str(self.out), "--scratch", str(self.scratch)),
+        )
+
+    def run(self) -> int:
+        return self.start().wait(300)
+
+    def run_until(self, step: int, end: Callable[[subprocess.Popen[bytes]], None]) -> int:
+        """Start, end it as soon as rank 0 has logged `step`, return the exit code."""
+        process = self.start()
+        log = self.scratch / "batches-0000.jsonl"
+        while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= step):
+            time.sleep(0.01)
+        end(process)
+        return process.wait(60)
+
+    def files(self) -> dict[str, bytes]:
+        """Every published file and its bytes."""
+        return {str(p.relative_to(self.out)): p.read_bytes() for p in self.out.rglob("*") if p.is_file()}
+
+
+def terminate(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM to torchrun, which passes it on."""
+    process.terminate()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to torchrun and all ranks at once."""
+    everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for one in everyone:
+        one.kill()
