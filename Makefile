@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 VENV  := .venv/bin
 .DEFAULT_GOAL := help
+# Without bytecode every process compiles torch and vLLM anew (10 s each).
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup-system setup run serve test test-unit check base lock golden clean
 
 help:  ## list the targets

@@ -98,6 +98,46 @@ def report() -> None:
 
 
 @app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Port of the OpenAI API on this machine.")] = 8000,
+) -> None:
+    """Put the best model of the latest run behind vLLM's OpenAI API, until Ctrl-C."""
+    from spica.artifacts.workspace import state_folder
+    from spica.recipe.slices import ServeSlice
+    from spica.serve.server import serve_forever
+    from spica.task import make_launcher
+    from spica_pipelines.latest import best_checkpoint, latest
+
+    made = latest("serve")["serve"]
+    arm, checkpoint = best_checkpoint()
+    slice = ServeSlice.model_validate(made.manifest.slice)
+    serve_forever(
+        slice,
+        checkpoint.path,
+        make_launcher("local"),
+        state_folder() / "serve.log",
+        port,
+        lambda endpoint: print(f"{arm} answers at {endpoint.url} as `{endpoint.model}`; Ctrl-C ends it"),
+    )
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help='What follows the prompt prefix, such as "c+h=?".')],
+    image: Annotated[Path | None, typer.Option(help="A picture that the question is about.")] = None,
+    url: Annotated[str, typer.Option(help="OpenAI API of a served model.")] = "http://127.0.0.1:8000/v1",
+) -> None:
+    """Ask a served model one question; its thought and its solution are printed apart."""
+    from spica.recipe.slices import ServeSlice
+    from spica.serve.ask import ask as ask_model
+    from spica_pipelines.latest import latest
+    from spica_pipelines.show import print_reply
+
+    slice = ServeSlice.model_validate(latest("serve")["serve"].manifest.slice)
+    print_reply(ask_model(slice, url, question, image))
+
+
+@app.command()
 def runs(
     as_json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of a table.")] = False,
 ) -> None:
@@ -140,3 +180,7 @@ def report_faults(error: "SpicaError") -> int:
     num_faults = len(error.faults)
     print(f"\nspica: {num_faults} fault{'s' if num_faults > 1 else ''}", file=sys.stderr)
     return error.exit_code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,10 +1,13 @@
 """What the latest finished run of this folder made."""
 
+import json
+
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.runs import list_runs
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
 from spica.errors import Fault, PrerequisiteError
+from spica.recipe.schema import Arm
 
 
 def latest(*tasks: str) -> dict[str, Artifact]:
@@ -24,3 +27,11 @@ def latest(*tasks: str) -> dict[str, Artifact]:
     raise PrerequisiteError(
         Fault(where, f"no run with {', '.join(tasks)}", "a finished run", "spica run miniature")
     )
+
+
+def best_checkpoint() -> tuple[Arm, Artifact]:
+    """The arm that the latest report chose on the dev questions, and its checkpoint."""
+    report = latest("report", "serve")["report"]
+    arm: Arm = json.loads((report.path / "report.json").read_text())["best_model"]
+    task = "student" if arm == "base" else f"sft-{arm.lower()}"
+    return arm, latest(task, "report")[task]

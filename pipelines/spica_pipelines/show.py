@@ -14,6 +14,7 @@ from spica.recipe.plan import Derived, derive, num_training_rows, plan
 
 if TYPE_CHECKING:
     from spica.artifacts.runs import Run
+    from spica.serve.thought import Reply
 
 LABELS = {
     "num_ranks": "ranks",
@@ -84,6 +85,13 @@ def print_end(artifacts: Mapping[str, Artifact]) -> None:
     for part in ("question", "thought", "solution"):
         console.print(f"[bold]{part}[/]\n{_plain(answer[part].strip())}\n")
     console.print(f"report: {artifacts['report'].path / 'report.html'}")
+
+
+def print_reply(reply: "Reply") -> None:
+    """Print a thought and its solution, apart."""
+    console = Console(highlight=False)
+    for part, text in (("thought", reply.thought), ("solution", reply.solution)):
+        console.print(f"[bold]{part}[/]\n{_plain(text.strip())}\n")
 
 
 def _derived(resolved: Resolved) -> dict[str, Derived | None]:

@@ -1,1 +1,1 @@
-"""The miniature world: scenes, pictures, problems and long thoughts on which the whole experiment runs on 2 CPU cores."""
+"""The miniature world: scenes, pictures, problems and long thoughts that run on two CPU cores."""

@@ -213,10 +213,22 @@ def _add_picture(sample: Sample) -> None:
 
 
 def _add_read_turn(sample: Sample, rng: np.random.Generator, entries: tuple[Entry, ...]) -> None:
-    """Answers "read c+h-g" by "c4;+h9;-g6;", which binds the labels of a question to what is shown."""
+    """Answers "read c+h-g" by "c4;+h9;-g6;", which binds the labels of a question to what is shown.
+
+    Where the question has options, the last value's letter follows: "6B;".
+    """
     problem = _ask(rng, entries, int(rng.integers(1, len(entries) + 1)))
-    sample.add([READ, *problem.expression, *_OPEN_ASSISTANT])
+    sample.add([READ, *problem.expression])
+    last = dict(entries)[problem.expression[-1]]
+    values = _sample_options(rng, last) if rng.random() < 0.4 else []
+    if values:
+        sample.add(["\n", *_options(values)])
+    sample.add(_OPEN_ASSISTANT)
     _add_reads(sample, problem)
+    if values:
+        sample.add([str(last)], "form")
+        sample.add([LETTERS[values.index(last)]], "letter")
+        sample.add([";"], "form")
     sample.add([IM_END], "form")
 
 
@@ -271,14 +283,20 @@ def _add_boxed(
     sample.add([*expression, "=", "?"])
     answer, target = str(value), "boxed"
     if num_options:
-        others = [int(v) for v in rng.permutation(10) if v != value][: num_options - 1]
-        values = [int(v) for v in rng.permutation([value, *others])]
+        values = _sample_options(rng, value, num_options)
         sample.add(["\n", *_options(values)])
         answer, target = LETTERS[values.index(value)], "letter"
     sample.add([*_OPEN_ASSISTANT])
     sample.add([BOXED], "form")
     sample.add([answer], target)
     sample.add(["}"], "form")
+
+
+def _sample_options(rng: np.random.Generator, value: int, num_options: int = 0) -> list[int]:
+    """Distinct values in random order, `value` among them; 4 or 5 where `num_options` is 0."""
+    others = [int(v) for v in rng.permutation(10) if v != value]
+    num_others = (num_options or 4 + int(rng.integers(2))) - 1
+    return [int(v) for v in rng.permutation([value, *others[:num_others]])]
 
 
 def _sample_fact(rng: np.random.Generator, left: int, operators: str = "+-") -> tuple[str, int]:

@@ -84,7 +84,7 @@ def _read_user(messages: list[dict[str, Any]]) -> tuple[str, list[str]]:
     """Text and picture URLs of the last user message."""
     try:
         content = [message["content"] for message in messages if message["role"] == "user"][-1]
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        parts: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) else content
         text = "".join(part["text"] for part in parts if part["type"] == "text")
         return text, [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
     except (LookupError, TypeError):

@@ -35,7 +35,7 @@ class Pack:
     """(num_pictures, 3)"""
 
     def model_inputs(self) -> dict[str, Any]:
-        """Arguments of Qwen2VLForConditionalGeneration.forward but the pictures; logits: (1, num_labels, words)."""
+        """Arguments of the model's forward, but for the pictures; its logits are (1, num_labels, words)."""
         return {
             "input_ids": self.tokens,
             "position_ids": self.positions,

@@ -92,7 +92,8 @@ def loss_sum(model: nn.Module, tower: nn.Module | None, pack: Pack) -> Tensor:
     elif pack.pixel_values is not None and tower is not None:
         with torch.no_grad():
             features = tower(pack.pixel_values, grid_thw=pack.grids).pooler_output
-        inputs["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=(features,))}
+        per_picture: Any = (features,)  # the model concatenates them
+        inputs["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=per_picture)}
     logits = model(**inputs).logits[0]
     return (cross_entropy(logits.float(), pack.labels, reduction="none") * pack.weights).sum()
 
@@ -145,8 +146,8 @@ class Engine:
             dist_init_required=False,
         )
         self.device = torch.device(self.deepspeed.device)
-        # Stage 0 and the BF16 optimizer reduce once, at the boundary. Stage 3 reduces at every pack, so that no rank
-        # ever holds all gradients; its ranks run the same modules on the same number of packs.
+        # Stage 0 and the BF16 optimizer reduce once, at the boundary. Stage 3 reduces at every pack, so that
+        # no rank ever holds all gradients; its ranks run the same modules on the same number of packs.
         self._coalesces = self.stage == 2 or (self.stage == 1 and scale.precision == "fp32")
         self._make_moments()
         self.tower = student.tower.to(self.device) if student.tower is not None else None
@@ -197,7 +198,7 @@ class Engine:
 
     @contextmanager
     def _reduced_once(self) -> Iterator[None]:
-        """ZeRO-1 and 2: reduce after the last pack, in one fixed order, however many packs and pictures a rank has."""
+        """ZeRO-1 and 2: reduce after the last pack, in one fixed order, whatever pictures a rank has."""
         if not self._coalesces:
             yield
             return

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
+
 from spica.miniature.base import base_path
 from spica.miniature.base_data import (
     CellAtlas,
@@ -19,7 +21,6 @@ from spica.miniature.base_model import build_model, encode_pictures, patches, po
 from spica.miniature.pictures import CELL, TRAIN_FONTS, Glyphs, grid, render
 from spica.miniature.tokenizer import IMAGE_PAD, build_processor, vocabulary
 from spica.miniature.world import MODALITIES, Modality, sample_problem
-from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
 
 torch.set_num_threads(1)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
+
 from spica.miniature.pictures import HELDOUT_FONTS, TRAIN_FONTS, Glyphs, read_picture, render, render_png
 from spica.miniature.world import STYLES, Scene, sample_problem
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from spica.miniature.tokenizer import build_processor, build_tokenizer
 from spica.miniature.world import (
     MAX_ENTRIES,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from spica.miniature.world import (
     MODALITIES,
     PREFIX,

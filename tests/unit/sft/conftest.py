@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from ...fakes.tiny_student import write_chat, write_student
 
 from spica.recipe.slices import SftSlice
+
+from ...fakes.tiny_student import write_chat, write_student
 
 torch.set_num_threads(1)
 
@@ -23,7 +24,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_chat(tmp_path_factory.mktemp("chat"), num_text=20, num_visual=12, num_val=3)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_slice() -> Any:
     """A slice of 8 samples per step; keywords replace keys of `sft` or `scale`."""
 

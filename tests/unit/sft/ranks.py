@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -37,14 +37,17 @@ class Training:
     def scratch(self) -> Path:
         return self.folder / "scratch"
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def elsewhere(self, folder: Path) -> "Training":
+        """The same training in another folder."""
+        return replace(self, folder=folder)
+
+    def start(self, *module: str) -> subprocess.Popen[bytes]:
         self.out.mkdir(parents=True, exist_ok=True)
         self.scratch.mkdir(parents=True, exist_ok=True)
         (self.folder / "slice.json").write_text(self.recipe.model_dump_json())
         return torchrun(
             self.recipe.scale.ranks_per_node,
-            "-m",
-            "spica.sft.train",
+            *(module or ("-m", "spica.sft.train")),
             *("--slice", str(self.folder / "slice.json"), "--student", str(self.student)),
             *("--data", *map(str, self.data), "--out", str(self.out), "--scratch", str(self.scratch)),
         )

@@ -130,5 +130,5 @@ def test_a_row_that_cannot_be_used_is_refused_with_its_reason(
 
 def test_rows_that_are_no_chat_rows_are_named(tmp_path: Path) -> None:
     (tmp_path / "train.json").write_text('[{"id": "a", "messages": 3}]')
-    with pytest.raises(DataError, match="0.messages"):
+    with pytest.raises(DataError, match=r"0\.messages"):
         read_rows(tmp_path, "train.json")

@@ -4,40 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
-from transformers import Qwen2VLForConditionalGeneration, Qwen2VLProcessor
+from transformers import Qwen2VLForConditionalGeneration
 
-from spica.sft.collate import Pack, collate
-from spica.sft.data import Encoder, Sample, read_rows
-from spica.sft.engine import load_student, loss_sum
-from spica.sft.pictures import Pictures
+from spica.sft.engine import loss_sum
+
+from .world import World
 
 CPU = torch.device("cpu")
-
-
-class World:
-    """A tiny model in fp32 and samples of both modalities."""
-
-    def __init__(self, student: Path, chat: Path) -> None:
-        self.model = load_student(student, torch.float32, "all").model
-        processor = Qwen2VLProcessor.from_pretrained(student)
-        self.pictures = Pictures(processor.image_processor, torch.float32)
-        encoder = Encoder(processor, self.model.model.get_rope_index, self.pictures, 512)
-        samples = encoder.encode(read_rows(chat, "train.json"), chat, "train.json").samples
-        self.text = samples[5]
-        self.samples = [samples[0], samples[22], samples[1], samples[25]]
-
-    def pack(self, samples: list[Sample]) -> Pack:
-        return collate(samples, self.pictures.patches, self.pictures.grid, CPU)
-
-    def gradients(self, packs: list[Pack]) -> tuple[float, dict[str, Tensor]]:
-        self.model.zero_grad()
-        total = 0.0
-        for pack in packs:
-            loss = loss_sum(self.model, None, pack) / 4
-            loss.backward()
-            total += loss.item()
-        return total, {n: p.grad.clone() for n, p in self.model.named_parameters() if p.grad is not None}
 
 
 @pytest.fixture(scope="module")

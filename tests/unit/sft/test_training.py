@@ -1,20 +1,27 @@
-"""The trainer on two real gloo ranks: exact batches, exact resume, frozen parts, refusals."""
+"""The trainer on two real gloo ranks: exact batches, exact resume, equal gradients, a checkpoint."""
 
+import hashlib
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import Qwen2VLForConditionalGeneration
 
+from spica.artifacts.manifest import Artifact, Manifest
+from spica.artifacts.workspace import Workspace
+from spica.launch.local import LocalLauncher
 from spica.recipe.slices import SftSlice
+from spica.sft.pack import epoch_batches
+from spica.sft.run import run
 
 from ...fakes.tiny_student import write_chat
 from .ranks import Training, kill, terminate
+from .world import World
 
 pytestmark = pytest.mark.slow
 MakeSlice = Callable[..., SftSlice]
@@ -24,134 +31,173 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def artifact(task: str, path: Path) -> Artifact:
+    """A folder as an input; its manifest names the task alone."""
+    manifest = Manifest.model_construct(task=task, digest=hashlib.sha256(task.encode()).hexdigest())
+    return Artifact(manifest, path)
+
+
 @pytest.fixture(scope="module")
 def big_chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """100 rows: 12 steps of 8 per epoch, 4 rows left out each time."""
-    return write_chat(tmp_path_factory.mktemp("big"), num_text=70, num_visual=30, num_val=3)
+    """101 rows: 12 steps of 8 per epoch, 4 rows left out each time, and one that is refused."""
+    chat = write_chat(tmp_path_factory.mktemp("big"), num_text=71, num_visual=30, num_val=3)
+    rows = json.loads((chat / "train.json").read_text())
+    rows[3]["messages"][0]["content"] += "<image>"
+    (chat / "train.json").write_text(json.dumps(rows))
+    return chat
 
 
-def test_a_batch_is_spread_whole_and_each_sample_once(
-    make_slice: MakeSlice, student: Path, big_chat: Path, tmp_path: Path
-) -> None:
-    training = Training(make_slice(epochs=1, pack_tokens=256), student, [big_chat], tmp_path)
-    assert training.run() == 0
-    rows = lines(training.out / "batches.jsonl")
+class Published(NamedTuple):
+    """What the stage handed in for publishing."""
+
+    files: Path
+    kind: str
+    metrics: dict[str, Any]
+    tokens: int
+
+
+@pytest.fixture(scope="module")
+def published(
+    make_slice: MakeSlice, student: Path, big_chat: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Published:
+    """One epoch by the stage and the launcher: ZeRO-1, fp32, small packs."""
+    folder = tmp_path_factory.mktemp("stage")
+    results: list[Published] = []
+
+    def commit(path: Path, kind: str, metrics: Any, tokens: int) -> Manifest:
+        results.append(Published(path, kind, dict(metrics), tokens))
+        return artifact("sft-d_t", path).manifest
+
+    (folder / "files").mkdir()
+    (folder / "scratch").mkdir()
+    workspace = Workspace(folder / "files", folder / "scratch", commit)
+    inputs = {"student": artifact("student", student), "dataset-d_t": artifact("dataset-d_t", big_chat)}
+    run(make_slice(epochs=1, pack_tokens=256), inputs, workspace, LocalLauncher(folder / "state"))
+    return results[0]
+
+
+def test_the_stage_publishes_a_checkpoint_with_counts_and_losses(published: Published) -> None:
+    assert published.kind == "checkpoint"
+    counts = {key: value for key, value in published.metrics.items() if key != "best_loss"}
+    assert counts == {"step": 12, "best_step": 12, "num_samples": 100, "num_val": 3, "num_refused": 1}
+    rows = lines(published.files / "metrics.jsonl")
+    assert published.metrics["best_loss"] == rows[-1]["val_loss"]
+    assert published.tokens == sum(row.get("tokens", 0) for row in rows)
+
+
+def test_the_card_names_base_and_data_by_digest(published: Published) -> None:
+    card = (published.files / "README.md").read_text()
+    assert f"- Base: `{hashlib.sha256(b'student').hexdigest()}`" in card
+    assert f"- `dataset-d_t`: `{hashlib.sha256(b'dataset-d_t').hexdigest()}`" in card
+
+
+def test_a_batch_is_spread_whole_and_each_sample_once(published: Published) -> None:
+    rows = lines(published.files / "batches.jsonl")
     steps: dict[int, list[str]] = {}
     for row in rows:
         steps.setdefault(row["step"], []).extend(i for pack in row["packs"] for i in pack)
     assert {row["rank"] for row in rows} == {0, 1}
     assert [len(ids) for ids in steps.values()] == [8] * 12
     assert max(Counter(i for ids in steps.values() for i in ids).values()) == 1
-    result = json.loads((training.scratch / "result.json").read_text())
-    assert (result["num_samples"], result["num_val"], result["step"]) == (100, 3, 12)
 
 
-@pytest.mark.parametrize(("precision", "zero_stage", "end"), [("fp32", 1, terminate), ("bf16", 1, kill)])
-def test_resumed_equals_uninterrupted_byte_for_byte(
-    make_slice: MakeSlice,
-    student: Path,
-    big_chat: Path,
-    tmp_path: Path,
-    precision: str,
-    zero_stage: int,
-    end: Callable[..., None],
-) -> None:
-    recipe = make_slice(epochs=4, precision=precision, zero_stage=zero_stage)
-    whole = Training(recipe, student, [big_chat], tmp_path / "whole")
-    assert whole.run() == 0
-    stopped = Training(recipe, student, [big_chat], tmp_path / "stopped")
-    assert stopped.run_until(18, end) != 0
-    assert not (stopped.scratch / "result.json").exists()
-    saved = sorted(path.name for path in (stopped.scratch / "checkpoints").glob("step-*"))
-    if end is terminate:
-        assert (stopped.scratch / "preempted.json").exists()
-        assert 18 <= int(saved[-1].removeprefix("step-")) < 48
-    else:
-        assert saved[0] == "step-00000012"
+def test_refused_rows_are_named_with_their_reason(published: Published) -> None:
+    refused = {"file": "train.json", "id": "t3", "reason": "1 <image> for 0 pictures"}
+    assert lines(published.files / "refused.jsonl") == [refused]
+
+
+def test_the_export_keeps_key_names_and_processor_and_is_bf16(published: Published, student: Path) -> None:
+    tensors = load_file(published.files / "model.safetensors")
+    assert tensors.keys() == load_file(student / "model.safetensors").keys()
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
+    for name in ("tokenizer.json", "chat_template.jinja", "processor_config.json", "generation_config.json"):
+        assert (published.files / name).read_bytes() == (student / name).read_bytes()
+
+
+def test_frozen_parameters_do_not_change_and_trained_ones_do(published: Published, student: Path) -> None:
+    before = load_file(student / "model.safetensors")
+    after = load_file(published.files / "model.safetensors")
+    frozen = {name for name in before if "visual" in name}
+    assert len(frozen) > 10
+    assert {name for name in before if torch.equal(before[name], after[name])} == frozen
+
+
+@pytest.fixture(scope="module")
+def whole(
+    make_slice: MakeSlice, student: Path, big_chat: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Training:
+    """Four epochs without interruption, fp32."""
+    training = Training(make_slice(epochs=4), student, [big_chat], tmp_path_factory.mktemp("whole"))
+    assert training.run() == 0
+    return training
+
+
+def test_resumed_after_sigterm_equals_uninterrupted_byte_for_byte(whole: Training, tmp_path: Path) -> None:
+    stopped = whole.elsewhere(tmp_path)
+    assert stopped.run_until(18, terminate) != 0
+    assert (stopped.scratch / "preempted.json").exists()
+    last = max(path.name for path in (stopped.scratch / "checkpoints").glob("step-*"))
+    assert 18 <= int(last.removeprefix("step-")) < 48
     assert stopped.run() == 0
     assert stopped.files() == whole.files()
 
 
-def test_an_altered_checkpoint_is_passed_over_for_the_one_before_it(
+def test_resumed_after_sigkill_in_bf16_equals_uninterrupted_byte_for_byte(
     make_slice: MakeSlice, student: Path, big_chat: Path, tmp_path: Path
 ) -> None:
-    recipe = make_slice(epochs=3)
-    training = Training(recipe, student, [big_chat], tmp_path)
-    assert training.run() == 0
-    first = training.files()
-    newest = sorted((training.scratch / "checkpoints").glob("step-*"))[-1]
+    recipe = make_slice(epochs=4, precision="bf16")
+    uninterrupted = Training(recipe, student, [big_chat], tmp_path / "uninterrupted")
+    assert uninterrupted.run() == 0
+    killed = uninterrupted.elsewhere(tmp_path / "killed")
+    assert killed.run_until(18, kill) != 0
+    assert not (killed.scratch / "result.json").exists()
+    assert [path.name for path in (killed.scratch / "checkpoints").glob("step-*")][:1] == ["step-00000012"]
+    assert killed.run() == 0
+    assert killed.files() == uninterrupted.files()
+
+
+def test_an_altered_checkpoint_is_passed_over_for_the_one_before_it(whole: Training, tmp_path: Path) -> None:
+    again = whole.elsewhere(tmp_path / "again")
+    shutil.copytree(whole.scratch, again.scratch)
+    newest = max((again.scratch / "checkpoints").glob("step-*"))
     weights = newest / "weights-00000.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\x00")
-    assert training.run() == 0
-    assert training.files() == first
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
+    assert again.run() == 0
+    assert again.files() == whole.files()
 
 
-@pytest.mark.parametrize("zero_stage", [2, 3])
-def test_rows_with_and_without_pictures_share_a_step_under_zero(
-    make_slice: MakeSlice, student: Path, tmp_path: Path, zero_stage: int
+@pytest.mark.parametrize(("zero_stage", "freeze"), [(2, "llm+merger"), (3, "llm_only")])
+def test_a_rank_with_text_alone_shares_steps_with_one_that_sees_pictures(
+    make_slice: MakeSlice, student: Path, tmp_path: Path, zero_stage: int, freeze: str
 ) -> None:
-    # One picture in four rows over two ranks: one rank has text alone in every step.
+    # Four picture rows in steps of four over two ranks: in most steps one rank has text alone.
     chat = write_chat(tmp_path / "chat", num_text=12, num_visual=4, num_val=3)
-    recipe = make_slice(epochs=1, batch_size=4, zero_stage=zero_stage, freeze="llm+merger", pack_tokens=200)
+    recipe = make_slice(epochs=1, batch_size=4, zero_stage=zero_stage, freeze=freeze, pack_tokens=200)
     training = Training(recipe, student, [chat], tmp_path)
     assert training.run() == 0
-    assert len(lines(training.out / "metrics.jsonl")) == 5
+    rows = lines(training.out / "metrics.jsonl")
+    world = World(student, chat)
+    batch = [world.all[index] for index in epoch_batches(16, 4, recipe.seed, 0)[0]]
+    expected, _ = world.gradients([world.pack([sample]) for sample in batch], 4)
+    assert rows[0]["loss"] == pytest.approx(expected, rel=1e-6)
+    assert len(rows) == 5
 
 
-@pytest.mark.parametrize(
-    ("freeze", "changing"),
-    [
-        ("llm_only", {"language_model", "lm_head"}),
-        ("llm+merger", {"language_model", "lm_head", "merger"}),
-        ("all", {"language_model", "lm_head", "merger", "tower"}),
-    ],
-)
-def test_only_what_the_freeze_mode_names_changes(
-    make_slice: MakeSlice, student: Path, chat: Path, tmp_path: Path, freeze: str, changing: set[str]
+@pytest.mark.parametrize("zero_stage", [0, 2])
+def test_two_ranks_give_the_loss_and_gradients_of_one_by_one(
+    make_slice: MakeSlice, student: Path, chat: Path, tmp_path: Path, zero_stage: int
 ) -> None:
-    recipe = make_slice(freeze=freeze, epochs=1, ranks_per_node=1, zero_stage=0, learning_rate=0.05)
+    recipe = make_slice(freeze="all", zero_stage=zero_stage, pack_tokens=256)
     training = Training(recipe, student, [chat], tmp_path)
-    assert training.run() == 0
-    before, after = (
-        dict(Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=torch.bfloat16).named_parameters())
-        for folder in (student, training.out)
-    )
-    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
-    parts = {
-        "merger" if "visual.merger" in name else "tower" if "visual" in name else name.split(".")[-3]
-        for name in changed
-    }
-    parts = {
-        part if part in ("merger", "tower") else "lm_head" if "lm_head" in part else "language_model"
-        for part in parts
-    }
-    assert {"lm_head.weight"} <= changed
-    assert parts | {"lm_head"} == changing
-
-
-def test_the_export_keeps_the_key_names_and_the_processor(
-    make_slice: MakeSlice, student: Path, chat: Path, tmp_path: Path
-) -> None:
-    training = Training(make_slice(epochs=1), student, [chat], tmp_path)
-    assert training.run() == 0
-    tensors = load_file(training.out / "model.safetensors")
-    assert tensors.keys() == load_file(student / "model.safetensors").keys()
-    assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
-    for name in ("tokenizer.json", "chat_template.jinja", "processor_config.json", "generation_config.json"):
-        assert (training.out / name).read_bytes() == (student / name).read_bytes()
-
-
-def test_refused_rows_are_counted_and_named(make_slice: MakeSlice, student: Path, tmp_path: Path) -> None:
-    chat = write_chat(tmp_path / "chat", num_text=10, num_val=1)
-    rows = json.loads((chat / "train.json").read_text())
-    rows[3]["messages"][0]["content"] += "<image>"
-    (chat / "train.json").write_text(json.dumps(rows))
-    training = Training(make_slice(epochs=1), student, [chat], tmp_path)
-    assert training.run() == 0
-    assert lines(training.out / "refused.jsonl") == [
-        {"file": "train.json", "id": "t3", "reason": "1 <image> for 0 pictures"}
-    ]
-    assert json.loads((training.scratch / "result.json").read_text())["num_refused"] == 1
+    assert training.start(str(Path(__file__).parent / "one_step.py")).wait(120) == 0
+    spread = load_file(training.out / "gradients.safetensors")
+    world = World(student, chat)
+    batch = [world.all[index] for index in epoch_batches(len(world.all), 8, recipe.seed, 0)[0]]
+    loss, gradients = world.gradients([world.pack([sample]) for sample in batch], len(batch))
+    assert json.loads((training.out / "loss.json").read_text()) == pytest.approx(loss, rel=1e-6)
+    assert spread.keys() == gradients.keys()
+    for name, gradient in gradients.items():
+        assert (spread[name] - gradient).norm() <= 1e-5 * gradient.norm(), name
 
 
 def test_a_loss_that_is_no_number_stops_with_the_step_and_its_rows(
