@@ -99,7 +99,9 @@ def report() -> None:
 
 @app.command()
 def serve(
-    port: Annotated[int, typer.Option(help="Port of the OpenAI API on this machine.")] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Port of the OpenAI API on this machine; 0: any free one.")
+    ] = 8000,
 ) -> None:
     """Put the best model of the latest run behind vLLM's OpenAI API, until Ctrl-C."""
     from spica.artifacts.workspace import state_folder
@@ -116,8 +118,10 @@ def serve(
         checkpoint.path,
         make_launcher("local"),
         state_folder() / "serve.log",
-        port,
-        lambda endpoint: print(f"{arm} answers at {endpoint.url} as `{endpoint.model}`; Ctrl-C ends it"),
+        port or None,
+        lambda endpoint: print(
+            f"{arm} answers at {endpoint.url} as `{endpoint.model}`; Ctrl-C ends it", flush=True
+        ),
     )
 
 

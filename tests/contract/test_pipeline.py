@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from spica_pipelines.compile import graph, platform
 from spica.recipe.load import load_recipe
+from spica_pipelines.compile import graph, platform
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -31,7 +31,8 @@ def test_the_platform_document_of_each_profile_is_the_golden_one(profile: str) -
     resolved = load_recipe("virgo-72b", profile)
     labels = sorted(graph()["deploymentSpec"]["executors"])
     assert_golden(
-        f"platform-{profile}.yaml", platform(resolved.scale, resolved.recipe.models.teacher.api_key_env, labels)
+        f"platform-{profile}.yaml",
+        platform(resolved.scale, resolved.recipe.models.teacher.api_key_env, labels),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+
 from spica.recipe.load import known_recipes, load_recipe, recipes_folder
 from spica.recipe.plan import derive, plan
 from spica.recipe.schema import ProfileName

@@ -1,4 +1,4 @@
-"""The miniature recipe through KFP's local runner, with fewer rows: real teacher, real ranks, real vLLM, kill -9 and all."""
+"""The miniature recipe through KFP's local runner, with fewer rows: real teacher, ranks and vLLM, kill -9 and all."""
 
 import json
 import os
@@ -153,6 +153,32 @@ def test_the_report_holds_what_it_promises(finished: Folder) -> None:
     page = (path.parent / "report.html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
+
+
+def test_the_latest_report_can_be_shown_again(finished: Folder) -> None:
+    code, output = finished.call("report")
+    assert code == 0, output
+    assert "report.html" in output
+
+
+def test_the_best_model_is_served_and_asked(finished: Folder) -> None:
+    [picture, *_] = sorted((finished.path / "store" / "dev").glob("*/images/*.png"))
+    server = finished.start("serve", "--port", "0")
+    assert server.stdout is not None
+    for line in server.stdout:
+        if " answers at " in line:
+            break
+    url = line.split(" answers at ")[1].split()[0]
+    code, output = finished.call("ask", "--url", url, "--image", str(picture), "c+h=?")
+    assert code == 0, output
+    assert "thought" in output
+    assert "solution" in output
+    code, output = finished.call("ask", "--url", url, "--image", "nowhere.png", "c+h=?")
+    assert (code, "Traceback" in output) == (1, False)
+    assert "nowhere.png" in output
+    server.send_signal(signal.SIGINT)
+    server.communicate()
+    assert server.returncode == 130
 
 
 def test_an_unchanged_run_does_nothing(finished: Folder) -> None:

@@ -32,7 +32,7 @@ from spica.miniature.world import Modality
 
 _LOG = logging.getLogger("spica.miniature.base")
 
-NUM_STEPS = 2600
+NUM_STEPS = 2800
 LEARNING_RATE = 1.5e-3
 WARMUP_STEPS = 100
 WEIGHT_DECAY = 0.05

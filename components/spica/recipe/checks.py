@@ -119,12 +119,26 @@ def _batches(sft: Sft, dataset: Dataset, sources: Sources) -> Problems:
 def _ranks(sft: Sft, profiles: Profiles) -> Problems:
     for name, scale in profiles.items():
         num_ranks = scale.num_nodes * scale.ranks_per_node
-        if sft.batch_size < num_ranks:
+        if sft.batch_size % num_ranks:
             yield Problem(
                 ("profiles", name, "ranks_per_node"),
                 f"{scale.num_nodes} x {scale.ranks_per_node} = {num_ranks} ranks",
-                f"<= sft.batch_size ({sft.batch_size}): every rank has at least one sample of each step",
-                "use fewer ranks in this profile",
+                f"a divisor of sft.batch_size ({sft.batch_size}): ranks share each step evenly",
+                "use another number of ranks in this profile",
+            )
+        if scale.zero_stage == 3 and sft.freeze != "llm_only":
+            yield Problem(
+                ("profiles", name, "zero_stage"),
+                f"3 with sft.freeze: {sft.freeze} (ranks without a picture would not join its gathers)",
+                "3 with llm_only; 0, 1 or 2 with every freeze mode",
+                "set zero_stage: 2 or sft.freeze: llm_only",
+            )
+        if scale.zero_stage == 0 and scale.precision == "bf16":
+            yield Problem(
+                ("profiles", name, "zero_stage"),
+                "0 with precision bf16 (no fp32 master weights to save)",
+                "1, 2 or 3 with bf16; 0 with fp32",
+                "set zero_stage: 1",
             )
 
 

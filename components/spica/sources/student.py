@@ -41,9 +41,30 @@ def run(slice: StudentSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
         # Downloads are ours and may be linked; a user's own folder must never share bytes with the store.
         place = os.link if folder.is_relative_to(download) else shutil.copyfile
         place((folder / name).resolve(), out.path / name)
+    set_pixel_budget(out.path, slice.student.min_pixels, slice.student.max_pixels)
     num_bytes = sum((out.path / name).stat().st_size for name in names)
     log.info("%s: %d files, %d bytes", slice.student.path, len(names), num_bytes)
     return out.publish("checkpoint", {"num_files": len(names), "num_bytes": num_bytes})
+
+
+def set_pixel_budget(folder: Path, min_pixels: int, max_pixels: int) -> None:
+    """Writes the recipe's picture sizes into the processor's files: training and serving see equal pictures.
+
+    Transformers 5 reads `size`; min_pixels and max_pixels are its older names, in published checkpoints.
+    """
+    for name, section in (("preprocessor_config.json", None), ("processor_config.json", "image_processor")):
+        path = folder / name
+        if not path.exists():
+            continue
+        config = json.loads(path.read_bytes())
+        processor = config.get(section, {}) if section else config
+        processor["size"] = {"longest_edge": max_pixels, "shortest_edge": min_pixels}
+        if "min_pixels" in processor or "max_pixels" in processor:
+            processor |= {"min_pixels": min_pixels, "max_pixels": max_pixels}
+        if section:
+            config[section] = processor
+        path.unlink()  # It may be a link to a download.
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def check_checkpoint(folder: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from spica.artifacts.types import PromptRow
 from spica.miniature import world
 from spica.miniature.benchmarks import _MMMU_SUBJECTS

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
 from spica.errors import Fault, RecipeError
 from spica.recipe.load import parse_recipe
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from spica.artifacts.runs import start_run
 from spica.errors import Fault, PrerequisiteError
 from spica_pipelines import cli

@@ -1,4 +1,5 @@
 import pytest
+
 from spica.errors import Fault, RecipeError
 from spica.recipe.document import dotted, parse
 

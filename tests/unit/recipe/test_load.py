@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from spica.errors import Fault, RecipeError
 from spica.recipe.load import load_recipe, parse_recipe
 

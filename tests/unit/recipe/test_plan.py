@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from spica.errors import RecipeError
 from spica.recipe.load import Resolved, parse_recipe, under_profile
 from spica.recipe.plan import Derived, derive, num_training_rows, optimizer_steps, plan, slices_as_json
@@ -46,7 +47,7 @@ def test_rows_that_no_source_states_are_not_guessed(recipe_text: str) -> None:
     ("precision", "zero_stage", "gib"),
     [
         # 7,615,616,512 parameters on 2 ranks; bytes per parameter by hand:
-        ("bf16", 0, 113.5),  # 2 + 2 + 12 = 16
+        ("fp32", 0, 113.5),  # 4 + 4 + 8 = 16
         ("bf16", 1, 70.9),  # 2 + 2 + 6 = 10
         ("bf16", 2, 63.8),  # 2 + 1 + 6 = 9
         ("bf16", 3, 56.7),  # 1 + 1 + 6 = 8
@@ -58,6 +59,7 @@ def test_model_state_follows_the_zero_paper(
 ) -> None:
     text = (
         recipe_text.replace("path: folder", "path: hf://Qwen/Qwen2-VL-7B-Instruct")
+        .replace("freeze: llm_only", "freeze: llm_only")
         .replace("precision: fp32", f"precision: {precision}")
         .replace("zero_stage: 0", f"zero_stage: {zero_stage}")
     )

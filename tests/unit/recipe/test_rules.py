@@ -1,6 +1,7 @@
 from collections.abc import Callable, Sequence
 
 import pytest
+
 from spica.errors import Fault
 
 FaultsOf = Callable[..., Sequence[Fault]]
@@ -85,9 +86,9 @@ CASES = {
     ),
     "fewer-rows-than-a-batch": one(
         "batch_size: 10",
-        "batch_size: 37",
+        "batch_size: 38",
         "28 sft.batch_size",
-        "37 samples per step, but 36 rows of sources.visual besides num_val",
+        "38 samples per step, but 36 rows of sources.visual besides num_val",
         "at most as many samples as one epoch has rows",
         "lower sft.batch_size or dataset.num_val, or raise num_rows",
     ),
@@ -96,14 +97,22 @@ CASES = {
         "ranks_per_node: 11",
         "46 profiles.laptop.ranks_per_node",
         "1 x 11 = 11 ranks",
-        "<= sft.batch_size (10): every rank has at least one sample of each step",
-        "use fewer ranks in this profile",
+        "a divisor of sft.batch_size (10): ranks share each step evenly",
+        "use another number of ranks in this profile",
+    ),
+    "bf16-without-sharding": one(
+        "precision: fp32",
+        "precision: bf16",
+        "49 profiles.laptop.zero_stage",
+        "0 with precision bf16 (no fp32 master weights to save)",
+        "1, 2 or 3 with bf16; 0 with fp32",
+        "set zero_stage: 1",
     ),
     "local-nodes": one(
         "num_nodes: 1",
-        "num_nodes: 2",
+        "num_nodes: 5",
         "45 profiles.laptop.num_nodes",
-        "2 nodes with launcher local",
+        "5 nodes with launcher local",
         "1 node (local is this machine)",
         "set num_nodes: 1 or launcher: kubernetes",
     ),
@@ -209,3 +218,14 @@ def test_a_broken_section_does_not_silence_the_rules_of_the_others(faults_of: Fa
     faults = faults_of(("file://store", "ftp://store"), ("  epochs: 3", "  epochs: x"))
 
     assert [fault.where for fault in faults] == ["r.yaml:4 store", "r.yaml:27 sft.epochs"]
+
+
+def test_zero_3_is_refused_where_the_vision_tower_or_the_merger_trains(faults_of: FaultsOf) -> None:
+    assert faults_of(("freeze: llm_only", "freeze: llm+merger"), ("zero_stage: 0", "zero_stage: 3")) == (
+        Fault(
+            "r.yaml:49 profiles.laptop.zero_stage",
+            "3 with sft.freeze: llm+merger (ranks without a picture would not join its gathers)",
+            "3 with llm_only; 0, 1 or 2 with every freeze mode",
+            "set zero_stage: 2 or sft.freeze: llm_only",
+        ),
+    )

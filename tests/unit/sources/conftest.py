@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from spica.sources.draft import Record
+
 from .tiny_png import png
 
 

@@ -1,4 +1,5 @@
 import pytest
+
 from spica.artifacts.types import Gold
 from spica.sources.draft import BadRowError
 from spica.sources.golds import parse_gold

@@ -4,9 +4,11 @@ import base64
 from collections.abc import Callable
 
 import pytest
+
 from spica.artifacts.types import Gold
 from spica.sources import llava_onevision, mathverse, mathvision, mmmu, olympiadbench, questions
 from spica.sources.draft import BadRowError, Record
+
 from .tiny_png import png
 
 MakeRecord = Callable[..., Record]

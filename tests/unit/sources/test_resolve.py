@@ -6,6 +6,7 @@ from typing import Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+
 from spica.artifacts.resolve import fingerprint, materialize
 from spica.errors import PrerequisiteError, RecipeError
 

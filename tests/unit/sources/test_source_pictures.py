@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from spica.sources.draft import BadRowError, Record
 from spica.sources.pictures import decode, embedded, locate, write_png
+
 from .tiny_png import png
 
 MakeRecord = Callable[..., Record]

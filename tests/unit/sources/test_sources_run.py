@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.memo import execute
 from spica.artifacts.rows import read_jsonl
@@ -14,6 +15,7 @@ from spica.launch.contract import Launcher
 from spica.recipe.schema import Source
 from spica.recipe.slices import SourcesSlice
 from spica.sources.run import run
+
 from .tiny_png import png
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.memo import execute
 from spica.artifacts.store import Store

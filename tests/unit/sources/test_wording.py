@@ -1,4 +1,5 @@
 import pytest
+
 from spica.sources.wording import split_choices, strip_instructions, take_tags, with_choices
 
 
