@@ -7,8 +7,8 @@
     miniature://mathverse?seed=1&num=210
                                         likewise mathvision, olympiadbench, mmmu (formats of these names)
 
-Equal URIs give equal bytes. The name is a part of the random stream, so that two names never share a problem
-or a picture by having the same seed.
+With choices=0 every question is open. Equal URIs give equal bytes. The name is a part of the random stream,
+so that two names never share a problem or a picture by having the same seed.
 """
 
 import json
@@ -26,8 +26,10 @@ from spica.miniature.world import Scene
 class DataFolder:
     """The folder of one data set that is being written, with the random stream that fills it."""
 
-    def __init__(self, path: Path, name: str, seed: int) -> None:
+    def __init__(self, path: Path, name: str, seed: int, choices: bool = True) -> None:
+        """Starts the folder at `path`; without `choices` no question offers options."""
         self.path = path
+        self.choices = choices
         self.rng = np.random.default_rng([seed, *name.encode()])
 
     def write_picture(self, name: str, scene: Scene, glyphs: Glyphs) -> str:
@@ -70,12 +72,12 @@ def write_folder(uri: str, folder: Path) -> None:
     parts = urlsplit(uri)
     name, config = parts.netloc, unquote(parts.path.strip("/"))
     if name == "vqa" and config in vqa.CONFIGS:
-        seed, num = _parameters(parts.query, vqa.CONFIGS[config].num)
-        vqa.write_vqa(DataFolder(folder, config, seed), config, num)
+        seed, num, choices = _parameters(parts.query, vqa.CONFIGS[config].num)
+        vqa.write_vqa(DataFolder(folder, config, seed, choices), config, num)
     elif name in writers and not config:
         write, default = writers[name]
-        seed, num = _parameters(parts.query, default)
-        write(DataFolder(folder, name, seed), num)
+        seed, num, choices = _parameters(parts.query, default)
+        write(DataFolder(folder, name, seed, choices), num)
     else:
         known = [*writers, *(f"vqa/{config}" for config in vqa.CONFIGS)]
         raise ValueError(
@@ -83,21 +85,22 @@ def write_folder(uri: str, folder: Path) -> None:
         )
 
 
-def _parameters(query: str, default_num: int) -> tuple[int, int]:
-    """Seed and number of rows.
+def _parameters(query: str, default_num: int) -> tuple[int, int, bool]:
+    """Seed, number of rows, and whether some questions offer choices.
 
     Raises:
         ValueError: Another parameter, a repeated one, or a value that is no number in range.
     """
-    values = parse_qs(query, keep_blank_values=True)
-    for name, given in values.items():
-        if name not in ("seed", "num") or len(given) > 1 or not (given[0].isascii() and given[0].isdigit()):
+    numbers = {"seed": 0, "num": default_num, "choices": 1}
+    for name, given in parse_qs(query, keep_blank_values=True).items():
+        if name not in numbers or len(given) > 1 or not (given[0].isascii() and given[0].isdigit()):
             raise ValueError(
-                f"parameter {name}={','.join(given)!r}; allowed are seed=0.. and num=1..1000000, once each"
+                f"parameter {name}={','.join(given)!r}; allowed are seed=0.., num=1..1000000 and choices=0|1,"
+                " once each"
             )
-    seed, num = (
-        int(values.get(name, [str(default)])[0]) for name, default in (("seed", 0), ("num", default_num))
-    )
-    if not 1 <= num <= 1_000_000:
-        raise ValueError(f"num={num}; allowed is 1..1000000")
-    return seed, num
+        numbers[name] = int(given[0])
+    if not 1 <= numbers["num"] <= 1_000_000:
+        raise ValueError(f"num={numbers['num']}; allowed is 1..1000000")
+    if numbers["choices"] > 1:
+        raise ValueError(f"choices={numbers['choices']}; allowed is 0 or 1")
+    return numbers["seed"], numbers["num"], numbers["choices"] == 1

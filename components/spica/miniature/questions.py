@@ -28,7 +28,8 @@ def sample_training_problem(rng: np.random.Generator, option_share: float, long_
 
 def write_text(folder: DataFolder, num: int) -> None:
     """Text problems: steps as the larger of two uniform draws 1..8, a quarter with options."""
-    problems = [sample_training_problem(folder.rng, option_share=0.25, long_biased=True) for _ in range(num)]
+    share = 0.25 if folder.choices else 0.0
+    problems = [sample_training_problem(folder.rng, share, long_biased=True) for _ in range(num)]
     folder.write_jsonl("questions.jsonl", (_text_row(str(i), problem) for i, problem in enumerate(problems)))
 
 
@@ -37,7 +38,7 @@ def write_dev(folder: DataFolder, num: int) -> None:
     rows = []
     for i in range(num):
         block = i // (2 * MAX_STEPS)
-        num_steps, num_options = i // 2 % MAX_STEPS + 1, 4 if block % 4 == 3 else 0
+        num_steps, num_options = i // 2 % MAX_STEPS + 1, 4 if folder.choices and block % 4 == 3 else 0
         problem = sample_problem(folder.rng, num_steps, style=STYLES[block % 3], num_options=num_options)
         rows.append(_text_row(str(i), problem) if i % 2 == 0 else _visual_row(folder, str(i), problem))
     folder.write_jsonl("questions.jsonl", rows)

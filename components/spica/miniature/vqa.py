@@ -71,7 +71,8 @@ def _row(folder: DataFolder, config: str, row_id: str, picture: str) -> dict[str
         CONFIGS[config].wording,
         CONFIGS[config].option_share,
     )
-    first = sample_training_problem(folder.rng, option_share, long_biased=False)
+    share = option_share if folder.choices else 0.0
+    first = sample_training_problem(folder.rng, share, long_biased=False)
     scene = Scene(first.scene.entries, style or first.scene.style)
     problems = [Problem(scene, first.terms, first.options)]
     if wording == "cauldron" and folder.rng.random() < 0.25:
