@@ -13,12 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import GenerationConfig
 
+from spica.miniature.base_batches import TARGETS, Batch, CellAtlas, Sample, collate
 from spica.miniature.base_data import (
-    TARGETS,
-    Batch,
-    CellAtlas,
-    Sample,
-    collate,
     conversation,
     fact_document,
     lookup_document,

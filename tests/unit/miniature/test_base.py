@@ -8,9 +8,8 @@ import torch
 from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
 
 from spica.miniature.base import base_path
+from spica.miniature.base_batches import CellAtlas, collate
 from spica.miniature.base_data import (
-    CellAtlas,
-    collate,
     conversation,
     fact_document,
     lookup_document,
