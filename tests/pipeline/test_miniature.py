@@ -1,4 +1,4 @@
-"""The miniature recipe through KFP's local runner, with fewer rows: real teacher, ranks, vLLM; kill -9 too."""
+"""The miniature through KFP's local runner, with fewer rows: real teacher, ranks, vLLM; kill -9 too."""
 
 import json
 import os
