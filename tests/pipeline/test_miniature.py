@@ -73,6 +73,14 @@ class Folder:
         return {task.task for task in list_runs(self.state)[0].tasks if not task.cached}
 
 
+def processes_left(folder: Path, patience_s: float = 20.0) -> list[str]:
+    """Command lines of processes that still mention `folder` when the guards have had time to end them."""
+    deadline = time.monotonic() + patience_s
+    while (found := processes_in(folder)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return found
+
+
 def processes_in(folder: Path) -> list[str]:
     """Command lines of live processes that mention `folder`."""
     found = []
@@ -109,14 +117,11 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Folder:
 @pytest.fixture(scope="module")
 def finished(killed: Folder) -> Iterator[Folder]:
     """The same folder after the same command was given again."""
-    deadline = time.monotonic() + 20
-    while (left := processes_in(killed.path)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert left == [], "processes outlived their run"
+    assert processes_left(killed.path) == [], "processes outlived their run"
     code, output = killed.call("run", "small.yaml")
     assert code == 0, output
     yield killed
-    assert processes_in(killed.path) == []
+    assert processes_left(killed.path) == []
 
 
 def test_a_killed_run_keeps_what_was_finished(finished: Folder) -> None:
