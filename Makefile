@@ -33,7 +33,7 @@ check: setup  ## ruff, mypy, import contracts, recipes, golden files: what CI ch
 base: setup  ## train the miniature's shipped base model again from nothing (minutes)
 	@$(VENV)/python -m spica.miniature.base --out components/spica/miniature/data/base
 
-lock:  ## resolve the dependencies again and write both lock files
+lock: setup  ## resolve the dependencies again and write both lock files
 	@.ci/lock
 
 golden: setup  ## write the golden files again (review the diff)

@@ -178,7 +178,7 @@ def run_from_command_line(module: str) -> None:
     def main(
         task: str,
         slice: Annotated[
-            Path, typer.Argument(help="The stage's slice, JSON (see `spica show RECIPE --json`).")
+            Path, typer.Argument(help="JSON: the task's entry in `tasks` of `spica show RECIPE --json`.")
         ],
         output: Annotated[Path, typer.Argument(help="Where the reference to the result is written.")],
         store: str = "file://.spica/store",

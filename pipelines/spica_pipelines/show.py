@@ -32,14 +32,14 @@ LABELS = {
 
 
 def as_values(resolved: Resolved) -> dict[str, Any]:
-    """The recipe, its scale, and per trained arm the derived numbers; null where num_rows is absent."""
+    """The recipe, its scale, per arm the derived numbers (null where num_rows is absent), all slices."""
     return {
         "path": resolved.path,
         "recipe": resolved.recipe.model_dump(mode="json", exclude={"profiles"}),
         "profile": resolved.profile,
         "scale": resolved.scale.model_dump(mode="json"),
         "derived": {arm: numbers and numbers._asdict() for arm, numbers in _derived(resolved).items()},
-        "tasks": list(plan(resolved)),
+        "tasks": {task: slice.model_dump(mode="json") for task, slice in plan(resolved).items()},
     }
 
 
