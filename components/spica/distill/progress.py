@@ -1,11 +1,6 @@
-"""A line every few seconds that says how far the rollouts are."""
+"""How far the rollouts are, in one line."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-
-PERIOD_S = 5.0
 
 
 class Progress:
@@ -33,21 +28,3 @@ class Progress:
             f"rollouts {self._num_done}/{self._num_rollouts}, {self._num_correct} correct, "
             f"{self._num_tokens / elapsed_s:.0f} tokens/s, {left} s left"
         )
-
-    @asynccontextmanager
-    async def lines(self) -> AsyncIterator[None]:
-        """Prints a line every PERIOD_S seconds, also while nothing arrives, and one at the end."""
-
-        async def tell() -> None:
-            while True:
-                await asyncio.sleep(PERIOD_S)
-                print(self.line(), flush=True)
-
-        telling = asyncio.create_task(tell())
-        try:
-            yield
-        finally:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
-            print(self.line(), flush=True)

@@ -12,6 +12,7 @@ from spica.answers import join_response, judge
 from spica.artifacts.journal import Journal
 from spica.artifacts.types import PromptRow, Rollout
 from spica.chat import ChatRequest, ChatResult, ask_all, build_messages, prompt_digest
+from spica.chat.telling import telling
 from spica.distill.progress import Progress
 from spica.distill.teacher import OpenTeacher
 from spica.recipe.slices import DistillSlice
@@ -66,7 +67,7 @@ def sample(
         progress.count(rollout.num_tokens, rollout.verdict == "correct")
 
     async def ask() -> None:
-        async with progress.lines():
+        async with telling(progress.line):
             await ask_all(
                 teacher.url,
                 _requests(slice, draws, images_root, teacher, asked),

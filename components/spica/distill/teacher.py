@@ -68,18 +68,11 @@ def _serving(server: ModelServer | CommandServer, launcher: Launcher) -> Iterato
 
 
 def _model_server(slice: DistillSlice, checkpoint: Artifact | None, logs: Path) -> ModelServer:
-    server = slice.server
     return ModelServer(
         name="teacher",
         checkpoint=_given(checkpoint).path,
         logs=logs,
-        precision=server.precision,
-        threads=server.threads,
-        tensor_parallel=server.tensor_parallel,
-        kv_cache_gib=server.kv_cache_gib,
-        max_model_len=server.max_model_len,
-        max_images=server.max_images,
-        num_servers=server.num_servers,
+        scale=slice.server,
     )
 
 

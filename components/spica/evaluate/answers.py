@@ -7,6 +7,7 @@ from pathlib import Path
 from spica.artifacts.journal import Journal
 from spica.artifacts.types import Row
 from spica.chat import ChatRequest, ChatResult, ask_all, build_messages
+from spica.chat.telling import telling
 from spica.errors import EndpointError, Fault, IntegrityError
 from spica.evaluate.items import Key, Question
 from spica.evaluate.progress import Progress
@@ -57,18 +58,11 @@ def ask_missing(
 
 
 def _server(slice: EvaluateSlice, checkpoint: Path, logs: Path) -> ModelServer:
-    server = slice.server
     return ModelServer(
         name=slice.arm,
         checkpoint=checkpoint,
         logs=logs,
-        precision=server.precision,
-        threads=server.threads,
-        tensor_parallel=server.tensor_parallel,
-        kv_cache_gib=server.kv_cache_gib,
-        max_model_len=server.max_model_len,
-        max_images=server.max_images,
-        num_servers=server.num_servers,
+        scale=slice.server,
     )
 
 
@@ -91,7 +85,7 @@ async def _ask(
         answers.append(answer)
         progress.count(result.num_tokens)
 
-    async with progress.lines():
+    async with telling(progress.line):
         await ask_all(
             endpoint.url,
             _requests(slice, missing, endpoint.model),

@@ -1,11 +1,6 @@
-"""A line every few seconds that says how far the evaluation is."""
+"""How far the evaluation is, in one line."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-
-PERIOD_S = 5.0
 
 
 class Progress:
@@ -28,21 +23,3 @@ class Progress:
             f"answers {self._num_done}/{self._num_questions}, {self._num_done / elapsed_s:.0f} requests/s, "
             f"{self._num_tokens / elapsed_s:.0f} tokens/s"
         )
-
-    @asynccontextmanager
-    async def lines(self) -> AsyncIterator[None]:
-        """Prints a line every PERIOD_S seconds, also while nothing arrives, and one at the end."""
-
-        async def tell() -> None:
-            while True:
-                await asyncio.sleep(PERIOD_S)
-                print(self.line(), flush=True)
-
-        telling = asyncio.create_task(tell())
-        try:
-            yield
-        finally:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
-            print(self.line(), flush=True)

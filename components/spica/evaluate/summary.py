@@ -1,9 +1,9 @@
 """The figures of summary.json."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import sqrt
 from typing import Any, TypeVar, get_args
 
+from spica.answers.proportion import proportion
 from spica.artifacts.types import PromptRow, Score
 from spica.evaluate import tasks
 from spica.evaluate.items import DEV, Item
@@ -13,19 +13,6 @@ SCHEMA_VERSION = 1
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 Pair = tuple[PromptRow, Score]
 Key = TypeVar("Key", int, str)
-
-_Z = 1.959963984540054
-"""97.5 % quantile of the normal distribution."""
-
-
-def wilson(num_correct: int, n: int) -> tuple[float, float]:
-    """95 % score interval of a share (E. B. Wilson, JASA 22, 1927), in 0..1; 0..1 for nothing."""
-    if not n:
-        return (0.0, 1.0)
-    share, spread = num_correct / n, _Z * _Z / n
-    centre = (share + spread / 2) / (1 + spread)
-    half = _Z * sqrt(share * (1 - share) / n + spread / n / 4) / (1 + spread)
-    return (0.0 if num_correct == 0 else centre - half, 1.0 if num_correct == n else centre + half)
 
 
 def summarise(
@@ -98,9 +85,8 @@ def _benchmark(name: str, pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def _accuracy(pairs: Iterable[Pair]) -> dict[str, Any]:
-    correct = [score.correct for _, score in pairs]
-    n = len(correct)
-    return {"accuracy": sum(correct) / n if n else 0.0, "ci95": list(wilson(sum(correct), n)), "n": n}
+    share = proportion(score.correct for _, score in pairs)
+    return {"accuracy": share.accuracy, "ci95": list(share.ci95), "n": share.n}
 
 
 def _each(groups: Mapping[Key, Sequence[Pair]]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from spica.recipe.slices import ServerScale
+
 
 @dataclass(frozen=True)
 class Training:
@@ -32,14 +34,7 @@ class ModelServer:
     name: str
     checkpoint: Path
     logs: Path
-    precision: str
-    threads: int
-    tensor_parallel: int
-    kv_cache_gib: int | None
-    max_model_len: int
-    max_images: int
-    num_servers: int = 1
-    """Copies behind the one URL."""
+    scale: ServerScale
     port: int | None = None
     """Any free one when left out."""
     ready_timeout_s: float = 600.0

@@ -242,11 +242,11 @@ def _check_port(name: str, port: int) -> int:
         try:
             probe.bind((_HOST, port))
             probe.listen(1)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             raise PrerequisiteError(
                 Fault(
                     where=f"server {name}, port {port}",
-                    found=error.strerror or str(error),
+                    found=getattr(error, "strerror", None) or str(error),
                     allowed="a port of this machine that nothing else listens on",
                     next="stop the other program (ss -ltnp shows it) or choose another --port",
                 )

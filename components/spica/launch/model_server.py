@@ -26,11 +26,11 @@ def serve_command(server: ModelServer, host: str, port: int) -> list[str]:
     command = [sys.executable, "-m", "spica.launch.vllm_server"]
     command += ["--host", host, "--port", str(port)]
     command += ["--model", str(server.checkpoint), "--served-model-name", server.name]
-    command += ["--dtype", {"bf16": "bfloat16", "fp32": "float32"}[server.precision]]
-    command += ["--max-model-len", str(server.max_model_len)]
-    command += ["--limit-mm-per-prompt", json.dumps({"image": server.max_images, "video": 0})]
-    command += ["--tensor-parallel-size", str(server.tensor_parallel)]
-    command += ["--data-parallel-size", str(server.num_servers)]
+    command += ["--dtype", {"bf16": "bfloat16", "fp32": "float32"}[server.scale.precision]]
+    command += ["--max-model-len", str(server.scale.max_model_len)]
+    command += ["--limit-mm-per-prompt", json.dumps({"image": server.scale.max_images, "video": 0})]
+    command += ["--tensor-parallel-size", str(server.scale.tensor_parallel)]
+    command += ["--data-parallel-size", str(server.scale.num_servers)]
     # The request alone decides the sampling, not the checkpoint's generation_config.json.
     command += ["--generation-config", "vllm"]
     command += ["--disable-uvicorn-access-log", "--disable-fastapi-docs", "--disable-log-stats"]
@@ -50,12 +50,12 @@ def serve_environment(server: ModelServer) -> Mapping[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_HOST_IP": "127.0.0.1",
-        "OMP_NUM_THREADS": str(server.threads),
+        "OMP_NUM_THREADS": str(server.scale.threads),
     }
     if _is_cpu_build():
         # Bound threads of two servers would share a core while others idle.
         environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
         # Spinning threads starve the HTTP side and each other: 5 instead of 58 requests/s on 2 busy cores.
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
-        environment["VLLM_CPU_KVCACHE_SPACE"] = str(server.kv_cache_gib or 1)
+        environment["VLLM_CPU_KVCACHE_SPACE"] = str(server.scale.kv_cache_gib or 1)
     return environment

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from spica.answers.proportion import Proportion
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.types import SCHEMA_VERSION
 from spica.recipe.schema import Arm, Modality
@@ -12,7 +13,6 @@ from spica.report.gates import GateResult, check_gates, items_of
 from spica.report.headline import Headline, headline
 from spica.report.lineage import Origin, trace
 from spica.report.outcomes import ARMS, Outcomes
-from spica.report.stats import Proportion
 from spica.report.training import Losses, Rollouts, read_card, read_losses, read_rollouts
 
 

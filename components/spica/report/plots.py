@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from spica.answers.proportion import Proportion
 from spica.recipe.schema import Arm
-from spica.report.stats import Proportion
 from spica.report.training import Curve
 
 # Colours that occur nowhere else; the page's style sheet gives them their light and dark values.

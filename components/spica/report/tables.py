@@ -5,10 +5,11 @@ from fractions import Fraction
 from functools import partial
 from typing import TypeVar, get_args
 
+from spica.answers.proportion import Proportion, proportion
 from spica.artifacts.types import PromptRow
 from spica.recipe.schema import Arm, Benchmark, Modality
 from spica.report.outcomes import ARMS, Answers, Outcomes
-from spica.report.stats import Proportion, mean, proportion
+from spica.report.stats import mean
 
 BENCHMARKS: tuple[str, ...] = get_args(Benchmark)
 MODALITIES: tuple[Modality, ...] = get_args(Modality)

@@ -19,13 +19,7 @@ def model_server(
         name=name,
         checkpoint=checkpoint,
         logs=logs,
-        precision=slice.server.precision,
-        threads=slice.server.threads,
-        tensor_parallel=slice.server.tensor_parallel,
-        kv_cache_gib=slice.server.kv_cache_gib,
-        max_model_len=slice.serve.max_model_len,
-        max_images=slice.serve.max_images,
-        num_servers=slice.server.num_servers,
+        scale=slice.server,
         port=port,
     )
 

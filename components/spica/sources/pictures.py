@@ -87,6 +87,8 @@ def decode(picture: Path | bytes) -> Pillow.Image:
             return opened.convert("RGB")
     except BadRowError:
         raise
+    except Pillow.UnidentifiedImageError as error:  # its message holds a memory address, new in each process
+        raise BadRowError(f"picture corrupt or not {', '.join(FORMATS)}: unknown format") from error
     except Exception as error:  # on hostile bytes Pillow's decoders raise whatever they trip over
         raise BadRowError(f"picture corrupt or not {', '.join(FORMATS)}: {error}"[:200]) from error
 

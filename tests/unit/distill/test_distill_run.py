@@ -19,6 +19,7 @@ from spica.distill.run import run
 from spica.errors import DataError, EndpointError, PrerequisiteError
 from spica.launch.contract import CommandServer, Job, ModelServer, Training
 from spica.launch.local import LocalLauncher
+from spica.recipe.slices import ServerScale
 
 from .distill_examples import KEY, make_slice, manifest, prompts, teacher_process, workspace
 
@@ -136,13 +137,15 @@ def test_a_checkpoint_is_served_where_the_slice_names_no_endpoint(
             name="teacher",
             checkpoint=tmp_path,
             logs=out.scratch / "teacher.log",
-            precision="bf16",
-            threads=1,
-            tensor_parallel=1,
-            kv_cache_gib=1,
-            max_model_len=512,
-            max_images=1,
-            num_servers=2,
+            scale=ServerScale(
+                precision="bf16",
+                threads=1,
+                tensor_parallel=1,
+                num_servers=2,
+                kv_cache_gib=1,
+                max_model_len=512,
+                max_images=1,
+            ),
         )
     ]
     assert {row.teacher for row in rollouts_of(out)} == {"sft-d_t@3f3f3f3f3f3f"}

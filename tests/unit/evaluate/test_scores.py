@@ -9,7 +9,7 @@ from spica.evaluate import tasks
 from spica.evaluate.answers import Answer
 from spica.evaluate.items import Item
 from spica.evaluate.score import num_thought_tokens, score
-from spica.evaluate.summary import summarise, wilson
+from spica.evaluate.summary import summarise
 
 THOUGHT = "<|begin_of_thought|>c4;+h9;<|end_of_thought|>"
 SOLUTION = "<|begin_of_solution|>\\boxed{3}<|end_of_solution|>"
@@ -96,15 +96,6 @@ def test_groups_of_an_unknown_benchmark_are_empty() -> None:
     assert tasks.groups("mine", row("mine", meta={"level": "1"})) == {}
 
 
-def test_wilson_interval_of_8_in_10() -> None:
-    # (0.8 + 1.92073/10 -+ 1.95996 * sqrt(0.016 + 0.0096036)) / (1 + 0.384146)
-    assert wilson(8, 10) == pytest.approx((0.49016, 0.94332), abs=5e-5)
-
-
-def test_wilson_interval_of_nothing_is_everything() -> None:
-    assert wilson(0, 0) == (0.0, 1.0)
-
-
 def summary_of(*cells: tuple[str, str, bool, int | None, str]) -> dict[str, Any]:
     """Cells are (source, modality, correct, num_steps, level)."""
     items, scores = [], []
@@ -143,7 +134,8 @@ def test_the_summary_counts_by_benchmark_group_and_steps() -> None:
         "2": (0.0, 1),
     }
     assert found["mean"] == 0.75
-    assert found["dev"] == {"accuracy": 1.0, "ci95": list(wilson(1, 1)), "n": 1}
+    # One of one: the lower end is 1 / (1 + 1.96 ^ 2).
+    assert found["dev"] == {"accuracy": 1.0, "ci95": pytest.approx([0.206549, 1.0], abs=1e-6), "n": 1}
     assert found["by_steps"]["visual"]["1"]["n"] == 2
     assert found["by_steps"]["text"]["2"]["accuracy"] == 1.0
     assert found["thought_tokens"] == {"1": 10.0, "2": 20.0}

@@ -16,6 +16,7 @@ from spica.errors import EndpointError, PrerequisiteError
 from spica.launch.contract import CommandServer, ModelServer, Training
 from spica.launch.local import LocalLauncher
 from spica.launch.processes import Process, identify, is_alive
+from spica.recipe.slices import ServerScale
 
 HERE = Path(__file__).parent
 
@@ -138,12 +139,15 @@ def test_a_port_in_use_is_a_prerequisite(tmp_path: Path) -> None:
             name="m",
             checkpoint=tmp_path,
             logs=tmp_path / "log",
-            precision="bf16",
-            threads=1,
-            tensor_parallel=1,
-            kv_cache_gib=1,
-            max_model_len=128,
-            max_images=1,
+            scale=ServerScale(
+                precision="bf16",
+                threads=1,
+                tensor_parallel=1,
+                num_servers=1,
+                kv_cache_gib=1,
+                max_model_len=128,
+                max_images=1,
+            ),
             port=taken.getsockname()[1],
         )
         with pytest.raises(PrerequisiteError, match="Address already in use"):

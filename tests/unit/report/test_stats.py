@@ -2,7 +2,8 @@ from fractions import Fraction
 
 import pytest
 
-from spica.report.stats import Proportion, mean, paired_gain, percent, proportion
+from spica.answers.proportion import Proportion, proportion
+from spica.report.stats import mean, paired_gain, percent
 
 
 def test_wilsons_interval_of_81_in_263_is_the_published_one() -> None:

@@ -1,7 +1,7 @@
 from fractions import Fraction
 
+from spica.answers.proportion import Proportion
 from spica.report import tables
-from spica.report.stats import Proportion
 
 from .report_rows import item, outcomes
 
