@@ -28,22 +28,26 @@ def disk_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = path if _concerns(error, path) else Path(error.filename)
+        written = error.filename2 or error.filename  # a copy names its source first
+        place = path if _concerns(written, path) else Path(written)
         if error.errno in FULL:
             found = f"disk full, {free_bytes(place)} bytes free"
             advice = "free space on that disk, then run the same command again: it goes on from what is there"
         elif error.errno in FORBIDDEN and place == path:
             found = f"no permission to write ({error.strerror})"
             advice = f"check `ls -ld {error.filename or path}`, or choose another folder"
+        elif error.errno == errno.ENOTDIR and place == path:
+            found = f"a file stands where a folder is needed ({error.strerror})"
+            advice = "remove that file, or choose another folder"
         else:
             raise
         raise PrerequisiteError(Fault(str(place), found, "a writable disk with room", advice)) from error
 
 
-def _concerns(error: OSError, path: Path) -> bool:
-    if not isinstance(error.filename, str):
+def _concerns(written: object, path: Path) -> bool:
+    if not isinstance(written, str):
         return True
-    return Path(error.filename).is_relative_to(path.parent) or path.is_relative_to(error.filename)
+    return Path(written).is_relative_to(path.parent) or path.is_relative_to(written)
 
 
 def require_free(path: Path, needed: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 from spica.artifacts.names import relative_name
 from spica.artifacts.types import Image
@@ -87,7 +88,7 @@ def decode(picture: Path | bytes) -> Pillow.Image:
             return opened.convert("RGB")
     except BadRowError:
         raise
-    except Pillow.UnidentifiedImageError as error:  # its message holds a memory address, new in each process
+    except UnidentifiedImageError as error:  # its message holds a memory address, new in each process
         raise BadRowError(f"picture corrupt or not {', '.join(FORMATS)}: unknown format") from error
     except Exception as error:  # on hostile bytes Pillow's decoders raise whatever they trip over
         raise BadRowError(f"picture corrupt or not {', '.join(FORMATS)}: {error}"[:200]) from error

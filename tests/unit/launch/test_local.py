@@ -133,25 +133,29 @@ def test_a_server_that_never_answers_is_ended_and_named(tmp_path: Path) -> None:
     assert not family(tmp_path)
 
 
+def model_server(folder: Path, port: int) -> ModelServer:
+    scale = ServerScale(
+        precision="bf16",
+        threads=1,
+        tensor_parallel=1,
+        num_servers=1,
+        kv_cache_gib=1,
+        max_model_len=128,
+        max_images=1,
+    )
+    return ModelServer(name="m", checkpoint=folder, logs=folder / "log", scale=scale, port=port)
+
+
 def test_a_port_in_use_is_a_prerequisite(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        server = ModelServer(
-            name="m",
-            checkpoint=tmp_path,
-            logs=tmp_path / "log",
-            scale=ServerScale(
-                precision="bf16",
-                threads=1,
-                tensor_parallel=1,
-                num_servers=1,
-                kv_cache_gib=1,
-                max_model_len=128,
-                max_images=1,
-            ),
-            port=taken.getsockname()[1],
-        )
+        server = model_server(tmp_path, taken.getsockname()[1])
         with pytest.raises(PrerequisiteError, match="Address already in use"):
             LocalLauncher(tmp_path).serve(server)
+
+
+def test_a_port_beyond_65535_is_a_prerequisite(tmp_path: Path) -> None:
+    with pytest.raises(PrerequisiteError, match="port must be 0-65535"):
+        LocalLauncher(tmp_path).serve(model_server(tmp_path, 99999))
 
 
 def test_several_nodes_need_another_launcher(tmp_path: Path) -> None:

@@ -49,6 +49,12 @@ def test_a_corrupt_picture_is_refused(data: bytes) -> None:
         decode(data)
 
 
+def test_the_reason_for_a_corrupt_picture_is_the_same_in_every_process() -> None:
+    with pytest.raises(BadRowError) as caught:
+        decode(b"not a picture")
+    assert str(caught.value) == "picture corrupt or not PNG, JPEG, WEBP: unknown format"
+
+
 def test_a_bomb_is_refused_from_its_header() -> None:
     header = struct.pack(">IIBBBBB", 5000, 5000, 8, 2, 0, 0, 0)
     chunk = b"IHDR" + header
