@@ -13,18 +13,19 @@ import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TextIO, get_type_hints
+from typing import Annotated, Any, TextIO, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.memo import perform
 from spica.artifacts.runs import record_failure, record_task
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
-from spica.errors import Fault, PrerequisiteError, SpicaError
+from spica.errors import Fault, PrerequisiteError, RecipeError, SpicaError
 from spica.launch.contract import Launcher
 
+SliceT = TypeVar("SliceT", bound=BaseModel)
 OWNER_VARIABLE = "SPICA_OWNER_PID"
 """Names the process whose death ends the task; set by `spica run`."""
 PROGRESS_MARK = "| "
@@ -76,7 +77,12 @@ def open_reference(store: Store, path: Path) -> Artifact:
         PrerequisiteError: the store no longer holds it.
         IntegrityError: its bytes differ from its manifest.
     """
-    reference = Reference.model_validate_json(path.read_text())
+    try:
+        reference = Reference.model_validate_json(path.read_text())
+    except (OSError, ValidationError) as error:
+        found = "no file" if isinstance(error, FileNotFoundError) else "no reference"
+        advice = "name the file that an earlier task wrote as its OUTPUT"
+        raise PrerequisiteError(Fault(str(path), found, "a reference: task, key, digest", advice)) from None
     manifest = store.find(reference.task, reference.key)
     if manifest is None or manifest.digest != reference.digest:
         found = "no artifact" if manifest is None else f"digest {manifest.digest[:16]}"
@@ -84,6 +90,27 @@ def open_reference(store: Store, path: Path) -> Artifact:
         advice = "run the pipeline again: it makes what is missing"
         raise PrerequisiteError(Fault(where, found, f"digest {reference.digest[:16]}", advice))
     return store.open(manifest)
+
+
+def parse_slice(task: str, slice_type: type[SliceT], text: str) -> SliceT:
+    """Read a slice.
+
+    Raises:
+        RecipeError: carries every fault of the text.
+    """
+    try:
+        return slice_type.model_validate_json(text)
+    except ValidationError as error:
+        faults = [
+            Fault(
+                ".".join([f"slice of {task}", *map(str, found["loc"])]),
+                found["msg"],
+                f"a {slice_type.__name__}",
+                "take the task's entry in `tasks` of `spica show RECIPE --json`",
+            )
+            for found in error.errors(include_url=False, include_input=False)
+        ]
+        raise RecipeError(*faults) from None
 
 
 def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str, Any], output: Any) -> None:
@@ -110,7 +137,7 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
         outcome = perform(
             task,
             stage.run,
-            get_type_hints(stage.run)["slice"].model_validate_json(slice),
+            parse_slice(task, get_type_hints(stage.run)["slice"], slice),
             {name: open_reference(store, Path(item.path)) for name, item in inputs.items()},
             store,
             make_launcher(where.launcher),
@@ -178,7 +205,12 @@ def run_from_command_line(module: str) -> None:
     def main(
         task: str,
         slice: Annotated[
-            Path, typer.Argument(help="JSON: the task's entry in `tasks` of `spica show RECIPE --json`.")
+            Path,
+            typer.Argument(
+                exists=True,
+                dir_okay=False,
+                help="JSON: the task's entry in `tasks` of `spica show RECIPE --json`.",
+            ),
         ],
         output: Annotated[Path, typer.Argument(help="Where the reference to the result is written.")],
         store: str = "file://.spica/store",

@@ -9,6 +9,7 @@ from typing import TextIO
 
 from kfp import local
 
+from spica.artifacts.disk import require_free
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.runs import start_run, task_records
 from spica.artifacts.store import Store
@@ -39,6 +40,8 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
     """
     state = state_folder()
     recipe = resolved.recipe
+    if recipe.store.startswith("file://"):
+        require_free(Path(recipe.store.removeprefix("file://")), NEEDED_BYTES)
     with start_run(state, recipe.name, resolved.profile, NEEDED_BYTES, recipe.store) as run:
         folder = state / "runs" / run.id
         print(f"run {run.id}: {recipe.name} under {resolved.profile}, log in {_short(folder / 'log.txt')}")

@@ -209,7 +209,7 @@ class Trainer:
                     "sft train.json",
                     f"{len(self.train)} usable rows, {len(self.refused)} refused{reasons}",
                     f"at least one batch of {self.recipe.sft.batch_size}",
-                    "give more rows or lower sft.batch_size",
+                    "give more rows, raise sft.cutoff_len where rows are too long, or lower sft.batch_size",
                 )
             )
         if self.rank == 0:
