@@ -8,6 +8,7 @@ import io
 import json
 import os
 import select
+import signal
 import sys
 import threading
 import traceback
@@ -126,6 +127,8 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
 
     Faults are printed without a traceback and end the process with the error's exit code.
     """
+    # A stage that is told to stop (a pod that is evicted, too) saves what it has: see sft.run.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if owner := os.environ.get(OWNER_VARIABLE):
         _die_with(int(owner))
         sys.stdout = _Marked(sys.stdout)

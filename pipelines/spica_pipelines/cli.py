@@ -1,6 +1,7 @@
 """The command `spica`. Every command imports what it needs itself, so that `spica --help` answers at once."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -163,10 +164,11 @@ def runs(
 def main() -> None:
     """Run the command line.
 
-    Faults are printed without a traceback; exit codes are those of `spica.errors`, 130 on Ctrl-C.
+    Faults are printed without a traceback; exit codes are those of `spica.errors`, 130 on Ctrl-C or SIGTERM.
     """
     from spica.errors import SpicaError
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except SpicaError as error:

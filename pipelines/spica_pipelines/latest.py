@@ -1,6 +1,7 @@
 """What the latest finished run of this folder made."""
 
 import json
+from typing import get_args
 
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.runs import list_runs
@@ -31,7 +32,11 @@ def latest(*tasks: str) -> dict[str, Artifact]:
 
 def best_checkpoint() -> tuple[Arm, Artifact]:
     """The arm that the latest report chose on the dev questions, and its checkpoint."""
-    report = latest("report", "serve")["report"]
-    arm: Arm = json.loads((report.path / "report.json").read_text())["best_model"]
-    task = "student" if arm == "base" else f"sft-{arm.lower()}"
-    return arm, latest(task, "report")[task]
+    made = latest("report", "serve", *(checkpoint_task(arm) for arm in get_args(Arm)))
+    arm: Arm = json.loads((made["report"].path / "report.json").read_text())["best_model"]
+    return arm, made[checkpoint_task(arm)]
+
+
+def checkpoint_task(arm: Arm) -> str:
+    """The task that makes an arm's checkpoint."""
+    return "student" if arm == "base" else f"sft-{arm.lower()}"

@@ -22,8 +22,7 @@ _LETTER = re.compile(
     r"(?:(?:option|answer|choice)\b\s*:?\s*)?(?:\(([A-Z])\)|([A-Z])(?![A-Za-z0-9+\-*/^=]))\s*(.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_SECOND_LETTER = re.compile(r"(?:,|&|and\b|or\b)?\s*\(?[A-Z]\)?", re.IGNORECASE)
-_WORD = re.compile(r"(yes|true|no|false)\b", re.IGNORECASE)
+_WORD = re.compile(r"(yes|true|no|false)\s*(?:[,.;:!].*)?", re.IGNORECASE | re.DOTALL)
 
 
 class _Number(NamedTuple):
@@ -49,10 +48,13 @@ def equal(answer: str, gold: Gold) -> bool:
 
 def _same_choice(given: str, gold: Gold) -> bool:
     right = gold.value.upper()
+    options = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", gold.options, strict=False))
     named = _LETTER.fullmatch(given)
     if named and not _is_option(given, gold):
-        return (named[1] or named[2]).upper() == right and not _SECOND_LETTER.fullmatch(named[3])
-    options = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", gold.options, strict=False))
+        # A letter may be followed by its own option and by nothing else: "A or B" names none.
+        letter, rest = (named[1] or named[2]).upper(), named[3].strip(" .:)")
+        own = letter in options and _same_value(rest, normalise(options[letter]))
+        return letter == right and (not rest or own)
     return right in options and _same_value(given, normalise(options[right]))
 
 
@@ -84,7 +86,7 @@ def _close(given: float, right: float) -> bool:
 
 
 def _yes_no(text: str) -> str | None:
-    word = _WORD.match(text)
+    word = _WORD.fullmatch(text)
     return None if word is None else {"true": "yes", "false": "no"}.get(word[1].lower(), word[1].lower())
 
 

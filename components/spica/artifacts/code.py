@@ -9,7 +9,8 @@ What counts, beginning at the module that defines the stage's `run`:
   no packages, but no READMEs; a folder `data` is input, not code: resolve.fingerprint sees to it;
 - requirements.lock.
 
-What does not: `spica.launch`, because where and how something is started is no part of a result, and the
+What does not: `spica.launch`, because where and how something is started is no part of a result (but the
+settings of the model server are: stages that ask one name its modules), and the
 faces (`__main__.py`, `component.py`), because no stage imports them.
 """
 
@@ -26,7 +27,9 @@ from spica.errors import Fault, PrerequisiteError
 
 PACKAGE = "spica"
 ROOT = Path(__file__).parents[1]
-EXCLUDED = f"{PACKAGE}.launch"
+EXCLUDED = frozenset(
+    f"{PACKAGE}.launch{part}" for part in ("", ".contract", ".local", ".guard", ".processes", ".readiness")
+)
 LOCK_NAME = "requirements.lock"
 NO_CODE = (".py", ".pyc", ".md")
 NO_CODE_FOLDERS = ("data", "__pycache__")
@@ -73,7 +76,7 @@ def _closure(start: str, file: Path, root: Path) -> dict[str, Path]:
 
 
 def _excluded(name: str) -> bool:
-    return name == EXCLUDED or name.startswith(f"{EXCLUDED}.")
+    return name in EXCLUDED
 
 
 def _with_parents(name: str) -> Iterator[str]:

@@ -13,6 +13,9 @@ from spica.launch.contract import CommandServer, Launcher, ModelServer
 from spica.recipe.schema import Teacher
 from spica.recipe.slices import DistillSlice
 
+RUNS = ("spica.launch.model_server", "spica.launch.vllm_server")
+"""What decides how a served model answers: a part of this stage's code digest."""
+
 _MINIATURE = "miniature://"
 
 

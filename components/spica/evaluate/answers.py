@@ -14,6 +14,9 @@ from spica.evaluate.progress import Progress
 from spica.launch.contract import Endpoint, Launcher, ModelServer
 from spica.recipe.slices import EvaluateSlice
 
+RUNS = ("spica.launch.model_server", "spica.launch.vllm_server")
+"""What decides how a served model answers: a part of this stage's code digest."""
+
 
 class Answer(Row):
     """One response as it came, not yet judged."""

@@ -126,7 +126,7 @@ def read_picture(path: Path) -> Picture:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings(), Image.open(path) as opened:
+        with warnings.catch_warnings(), Image.open(path, formats=("PNG", "JPEG")) as opened:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             if opened.width * opened.height > MAX_SOURCE_PIXELS:
                 return Picture("", opened.width, opened.height)

@@ -27,7 +27,8 @@ def check_gate(gate: Gate, outcomes: Outcomes) -> GateResult:
     """Compare `gate.model` with `gate.over` on the items the gate names.
 
     min_gain passes when the gain reaches it and the 95 % interval lies above zero; max_gain when the gain
-    does not exceed it. Without any item nothing is shown, so the gate fails.
+    does not exceed it and its interval does not lie above zero. Without any item nothing is shown, so the
+    gate fails.
     """
     items = items_of(gate, outcomes)
     model, over = outcomes.headline(gate.model), outcomes.headline(gate.over)
@@ -60,6 +61,8 @@ def _faults(gate: Gate, gain: Gain) -> list[str]:
         faults.append(f"the 95 % interval {interval(gain)} is not above zero")
     if gate.max_gain is not None and gain.gain > gate.max_gain:
         faults.append(f"a gain of {points(gain.gain)} exceeds the allowed {points(gate.max_gain)}")
+    if gate.max_gain is not None and gain.ci95[0] > 0:
+        faults.append(f"the 95 % interval {interval(gain)} lies above zero")
     return faults
 
 

@@ -14,6 +14,8 @@ from spica.serve.thought import Reply, split_response
 MODEL = "spica"
 """Name under which `serve` offers its model."""
 
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+"""Decoded inside Pillow; others may start programs of the system (EPS: Ghostscript)."""
 MAX_PIXELS = 16_000_000
 """A larger picture is refused before it is decoded."""
 
@@ -81,7 +83,7 @@ def _as_png(path: Path, folder: Path) -> Image:
     from PIL import Image as Picture
 
     try:
-        with Picture.open(path) as picture:
+        with Picture.open(path, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels")
             rgb = picture.convert("RGB")

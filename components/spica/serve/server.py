@@ -8,6 +8,9 @@ from spica.launch.contract import Endpoint, Launcher, ModelServer
 from spica.recipe.slices import ServeSlice
 from spica.serve.ask import MODEL
 
+RUNS = ("spica.launch.model_server", "spica.launch.vllm_server")
+"""What decides how a served model answers: a part of this stage's code digest."""
+
 _CHECK_EVERY_S = 1.0
 
 

@@ -33,6 +33,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spica.artifacts.types import FileEntry
+from spica.errors import Fault, IntegrityError
 from spica.sft.engine import MOMENTS, Engine
 
 SHARD_BYTES = 2**31
@@ -157,6 +158,18 @@ def _entry(path: Path) -> FileEntry:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileEntry(path=path.name, size=path.stat().st_size, sha256=digest)
+
+
+def verify(path: Path) -> None:
+    """Check a checkpoint before it is exported.
+
+    Raises:
+        IntegrityError: its bytes are not those of its manifest.
+    """
+    fault = _fault(path)
+    if fault is not None:
+        advice = f"remove {path.parent} and run again: the training starts anew"
+        raise IntegrityError(Fault(str(path), fault, "the bytes that were saved", advice))
 
 
 def _fault(path: Path) -> str | None:

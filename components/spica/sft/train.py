@@ -84,7 +84,11 @@ class Trainer:
             for batch in batches[first:]:
                 self._step(epoch + 1, [self.train[index] for index in batch])
                 if self._any_terminated:
-                    self._save()
+                    # Stopped at an epoch's last step, the epoch must still be validated: it may be the best.
+                    if self.progress.step % self.steps_per_epoch:
+                        self._save()
+                    else:
+                        self._end_epoch(epoch + 1)
                     raise _Preempted
             self._end_epoch(epoch + 1)
 
@@ -230,6 +234,7 @@ def train(recipe: SftSlice, student: Path, data: Sequence[Path], out: Path, scra
     if trainer.rank == 0:
         progress = trainer.progress
         best = trainer.checkpoints / checkpoint.name(progress.best_step)
+        checkpoint.verify(best)
         export(student, checkpoint.read(best, "weights"), out)
         publish_logs(scratch, out)
         write_jsonl(out / "refused.jsonl", trainer.refused)

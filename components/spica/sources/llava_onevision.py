@@ -41,7 +41,7 @@ def parse(record: Record) -> list[Draft]:
     if num_tags != len(images) or num_tags != len(asked[0][1]):
         raise BadRowError(f"{num_tags} <image> tags for {len(images)} pictures; all stand in the first turn")
     pictures = tuple(embedded(record, image) for image in images)
-    row_id = str(row.get("id") or record.line)
+    row_id = str(record.line if row.get("id") in (None, "") else row["id"])
     drafts = []
     for i, ((text, _), (_, answer)) in enumerate(zip(asked, turns, strict=True)):
         stem, options = split_choices(strip_instructions(text))

@@ -68,7 +68,10 @@ def split_choices(text: str) -> tuple[str, tuple[str, ...]]:
     marks: list[re.Match[str]] = []
     for mark in _OPTION.finditer(text, start):
         if len(marks) < len(LETTERS) and (mark[1] or mark[2]) == LETTERS[len(marks)]:
-            marks.append(mark)
+            # Without a header, "(A)" within a sentence is prose: a list begins on a line of its own.
+            begins_line = not text[text.rfind("\n", 0, mark.start()) + 1 : mark.start()].strip()
+            if marks or header or begins_line:
+                marks.append(mark)
     if len(marks) < 2 or (header and text[start : marks[0].start()].strip()):
         return text.strip(), ()
     ends = [mark.start() for mark in marks[1:]] + [len(text)]

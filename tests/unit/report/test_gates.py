@@ -42,7 +42,15 @@ def test_a_gain_within_its_maximum_passes() -> None:
 
 def test_a_gain_above_its_maximum_fails() -> None:
     result = _check(max_gain=0.05)
-    assert (result.passed, result.reason) == (False, "a gain of +80.0 exceeds the allowed +5.0")
+    assert not result.passed
+    assert result.reason == (
+        "a gain of +80.0 exceeds the allowed +5.0; the 95 % interval 51.6..90.2 lies above zero"
+    )
+
+
+def test_a_small_gain_that_is_clear_of_zero_fails_a_maximum_too() -> None:
+    result = _check(max_gain=0.9)
+    assert (result.passed, result.reason) == (False, "the 95 % interval 51.6..90.2 lies above zero")
 
 
 def test_a_gate_that_matches_no_item_fails() -> None:

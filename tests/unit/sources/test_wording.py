@@ -84,3 +84,8 @@ def test_options_are_written_in_the_one_form() -> None:
 
 def test_options_that_are_just_their_letters_add_no_lines() -> None:
     assert with_choices("Which picture?", ("A", "B", "C", "D", "E")) == "Which picture?"
+
+
+def test_letters_in_the_middle_of_a_sentence_are_no_options() -> None:
+    text = "Let (A) be x and (B) be y. Find c+h."
+    assert split_choices(text) == (text, ())
