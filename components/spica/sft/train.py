@@ -26,6 +26,7 @@ import torch
 from deepspeed import comm
 from transformers import Qwen2VLProcessor
 
+from spica.artifacts.disk import disk_faults
 from spica.artifacts.rows import write_jsonl
 from spica.errors import DataError, Fault, RecipeError, SpicaError
 from spica.recipe.slices import SftSlice
@@ -261,7 +262,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     code = 0
     try:
         recipe = SftSlice.model_validate_json(args.slice.read_bytes())
-        train(recipe, args.student, args.data, args.out, args.scratch)
+        with disk_faults(args.scratch):
+            train(recipe, args.student, args.data, args.out, args.scratch)
     except _Preempted:
         code = PREEMPTED
         _write_last(args.scratch / "preempted.json", {"code": code})
