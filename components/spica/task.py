@@ -16,15 +16,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TextIO, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from spica.artifacts.manifest import Artifact
+from spica.artifacts.manifest import Artifact, Reference
 from spica.artifacts.memo import perform
 from spica.artifacts.runs import record_failure, record_task
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
 from spica.errors import Fault, PrerequisiteError, RecipeError, SpicaError
 from spica.launch.contract import Launcher
+from spica.recipe.slices import Place
 
 SliceT = TypeVar("SliceT", bound=BaseModel)
 OWNER_VARIABLE = "SPICA_OWNER_PID"
@@ -33,64 +34,35 @@ PROGRESS_MARK = "| "
 """Begins each line that a task prints under `spica run`."""
 
 
-class Place(BaseModel):
-    """Where a run keeps its artifacts and starts heavy things; never a part of a cache key."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    store: str
-    launcher: str
-    run: str = ""
-    """Run id, for the run's own record; empty outside of `spica run`."""
-
-
-class Reference(BaseModel):
-    """What one task hands to the next: the name of an artifact and the digest it must have."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    task: str
-    key: str
-    digest: str
-
-
-def make_launcher(name: str) -> Launcher:
-    """The launcher a profile names.
+def make_launcher(place: Place) -> Launcher:
+    """The launcher that a profile names.
 
     Raises:
-        PrerequisiteError: this installation has no such launcher.
+        PrerequisiteError: no cluster can be reached.
     """
-    if name == "local":
-        from spica.launch.local import LocalLauncher
+    if place.launcher == "kubernetes" and place.kubernetes:
+        from spica.cluster.launcher import KubernetesLauncher
 
-        return LocalLauncher(state_folder())
-    raise PrerequisiteError(
-        Fault(
-            "profile: launcher", name, "local", "choose a profile whose launcher is local, such as `laptop`"
-        )
-    )
+        return KubernetesLauncher(state_folder(), place.kubernetes, place.run)
+    from spica.launch.local import LocalLauncher
+
+    return LocalLauncher(state_folder())
 
 
 def open_reference(store: Store, path: Path) -> Artifact:
-    """The artifact that a reference file names, checked against the digest in it.
+    """The artifact that a reference file names; its files are fetched when they are first asked for.
 
     Raises:
-        PrerequisiteError: the store no longer holds it.
-        IntegrityError: its bytes differ from its manifest.
+        PrerequisiteError: the store does not hold it.
+        IntegrityError: its manifest is damaged.
     """
     try:
-        reference = Reference.model_validate_json(path.read_text())
+        reference = Reference.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         found = "no file" if isinstance(error, FileNotFoundError) else "no reference"
         advice = "name the file that an earlier task wrote as its OUTPUT"
         raise PrerequisiteError(Fault(str(path), found, "a reference: task, key, digest", advice)) from None
-    manifest = store.find(reference.task, reference.key)
-    if manifest is None or manifest.digest != reference.digest:
-        found = "no artifact" if manifest is None else f"digest {manifest.digest[:16]}"
-        where = f"{reference.task}/{reference.key[:16]}"
-        advice = "run the pipeline again: it makes what is missing"
-        raise PrerequisiteError(Fault(where, found, f"digest {reference.digest[:16]}", advice))
-    return store.open(manifest)
+    return store.resolve(reference, str(path))
 
 
 def parse_slice(task: str, slice_type: type[SliceT], text: str) -> SliceT:
@@ -143,7 +115,7 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
             parse_slice(task, get_type_hints(stage.run)["slice"], slice),
             {name: open_reference(store, Path(item.path)) for name, item in inputs.items()},
             store,
-            make_launcher(where.launcher),
+            make_launcher(where),
             state_folder(),
         )
     except SpicaError as error:
@@ -158,7 +130,7 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
         record_failure(state_folder(), where.run, task, SpicaError(fault))
         raise error from None
     manifest = outcome.manifest
-    reference = Reference(task=task, key=manifest.key, digest=manifest.digest)
+    reference = store.open(manifest).reference
     Path(output.path).parent.mkdir(parents=True, exist_ok=True)
     Path(output.path).write_text(reference.model_dump_json())
     output.metadata.update({"kind": manifest.kind, "digest": manifest.digest, **manifest.metrics})

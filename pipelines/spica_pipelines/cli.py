@@ -106,9 +106,9 @@ def serve(
 ) -> None:
     """Put the best model of the latest run behind vLLM's OpenAI API, until Ctrl-C."""
     from spica.artifacts.workspace import state_folder
+    from spica.launch.local import LocalLauncher
     from spica.recipe.slices import ServeSlice
     from spica.serve.server import serve_forever
-    from spica.task import make_launcher
     from spica_pipelines.latest import best_checkpoint, latest
 
     made = latest("serve")["serve"]
@@ -116,8 +116,8 @@ def serve(
     slice = ServeSlice.model_validate(made.manifest.slice)
     serve_forever(
         slice,
-        checkpoint.path,
-        make_launcher("local"),
+        checkpoint,
+        LocalLauncher(state_folder()),
         state_folder() / "serve.log",
         port or None,
         lambda endpoint: print(

@@ -40,9 +40,9 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
     """
     state = state_folder()
     recipe = resolved.recipe
-    if recipe.store.startswith("file://"):
-        require_free(Path(recipe.store.removeprefix("file://")), NEEDED_BYTES)
-    with start_run(state, recipe.name, resolved.profile, NEEDED_BYTES, recipe.store) as run:
+    if resolved.store.startswith("file://"):
+        require_free(Path(resolved.store.removeprefix("file://")), NEEDED_BYTES)
+    with start_run(state, recipe.name, resolved.profile, NEEDED_BYTES, resolved.store) as run:
         folder = state / "runs" / run.id
         print(f"run {run.id}: {recipe.name} under {resolved.profile}, log in {_short(folder / 'log.txt')}")
         local.init(
@@ -59,7 +59,7 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
                 post_training(recipe=text, profile=resolved.profile, run=run.id)
             except RuntimeError as error:
                 raise _fault_of(state, run.id, error, folder / "log.txt") from None
-        store, records = Store.parse(recipe.store), task_records(state, run.id)
+        store, records = Store.parse(resolved.store), task_records(state, run.id)
         manifests = {task: store.find(task, records[task].key) for task in ("report", "serve")}
         return {task: store.open(manifest) for task, manifest in manifests.items() if manifest}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spica.artifacts.disk import disk_faults, folder_aside, sync_folder
 from spica.artifacts.folders import list_files, parse_manifest, verify_folder
-from spica.artifacts.manifest import Artifact, Manifest
+from spica.artifacts.manifest import Manifest
 from spica.artifacts.names import MANIFEST_NAME
 from spica.artifacts.store import Store, artifact_name, settle
 from spica.errors import Fault, IntegrityError
@@ -32,16 +32,19 @@ class FileStore(Store):
         return manifest
 
     def verify(self, manifest: Manifest) -> None:
-        self.open(manifest)
+        self.fetch(manifest)
 
-    def open(self, manifest: Manifest) -> Artifact:
+    def uri_of(self, manifest: Manifest) -> str:
+        return f"{self.uri}/{artifact_name(manifest.task, manifest.key)}"
+
+    def fetch(self, manifest: Manifest) -> Path:
         folder = self.root / artifact_name(manifest.task, manifest.key)
         if not folder.is_dir():
             raise IntegrityError(
                 Fault(str(folder), "missing", "a published artifact", "run the recipe again")
             )
         verify_folder(folder, manifest, str(folder), _remedy(folder))
-        return Artifact(manifest, folder)
+        return folder
 
     def publish(self, folder: Path, manifest: Manifest) -> Manifest:
         target = self.root / artifact_name(manifest.task, manifest.key)
@@ -62,6 +65,9 @@ class FileStore(Store):
             found = f"a folder without {MANIFEST_NAME}"
             raise IntegrityError(Fault(str(target), found, "a whole artifact, or nothing", _remedy(target)))
         return settle(str(target), manifest, theirs)
+
+    def shelf(self, task: str, key: str) -> None:
+        return None
 
     @staticmethod
     def _rename(aside: Path, target: Path) -> bool:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -37,6 +39,8 @@ class Execution(Row):
     """Version of Spica."""
     uris: dict[str, str] = Field(default_factory=dict)
     """Where the slice's outside data lay this time: dotted place in the slice -> URI or path."""
+    blobs: Annotated[str, Field(pattern="^[0-9a-f]*$")] = ""
+    """Name of the upload that holds the files, in stores that need one: each writer has its own."""
 
 
 class Manifest(Row):
@@ -64,8 +68,43 @@ class Manifest(Row):
         return sha256_of(canonical_json(self.model_dump(exclude={"digest", "execution"})))
 
 
-class Artifact(NamedTuple):
-    """A published artifact at hand: its files lie under `path`, verified against the manifest, read-only."""
+class Reference(Row):
+    """What one task hands to the next: the name of an artifact and the digest it must have."""
 
-    manifest: Manifest
-    path: Path
+    task: str
+    key: str
+    digest: str
+
+
+class Artifact:
+    """A published artifact: what it is, and where; its files are brought to hand when `path` is first read.
+
+    A stage that only passes an input on to a cluster (70 billion parameters, say) never downloads it.
+    """
+
+    def __init__(self, manifest: Manifest, uri: str, fetch: Callable[[Manifest], Path]) -> None:
+        """Made by `Store.open`.
+
+        Args:
+            manifest: what was published.
+            uri: where the files lie in the store.
+            fetch: returns the folder with the files, verified.
+        """
+        self.manifest = manifest
+        self.uri = uri
+        self._fetch = fetch
+
+    @cached_property
+    def path(self) -> Path:
+        """Folder with the files, every byte verified against the manifest; read-only.
+
+        Raises:
+            IntegrityError: the bytes differ from the manifest; names file, expected, found.
+            PrerequisiteError: the store cannot be reached, or the local disk is full.
+        """
+        return self._fetch(self.manifest)
+
+    @property
+    def reference(self) -> Reference:
+        """What names this artifact in a small file or a command line."""
+        return Reference(task=self.manifest.task, key=self.manifest.key, digest=self.manifest.digest)

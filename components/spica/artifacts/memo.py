@@ -14,7 +14,7 @@ from spica.artifacts.folders import hash_files
 from spica.artifacts.manifest import Artifact, Execution, Manifest, canonical_json, sha256_of
 from spica.artifacts.store import Store
 from spica.artifacts.types import Kind
-from spica.artifacts.workspace import Metrics, Workspace, open_workspace, state_folder
+from spica.artifacts.workspace import Metrics, Work, Workspace, open_workspace, state_folder
 from spica.errors import DataError, Fault, StageError
 from spica.launch.contract import Launcher
 from spica.recipe.schema import Section
@@ -87,7 +87,8 @@ def perform(
     if found := _find(store, task, identity.key):
         return Outcome(found, True, time.monotonic() - started)
     commit = _Commit(task, identity, getattr(slice, "seed", None), store)
-    with open_workspace(state or state_folder(), task, identity.key, commit) as workspace:
+    work, shelf = Work(task, identity.key, store.uri), store.shelf(task, identity.key)
+    with open_workspace(state or state_folder(), work, commit, shelf) as workspace:
         # Whoever held the lock before us may have published.
         if found := _find(store, task, identity.key):
             return Outcome(found, True, time.monotonic() - started)
@@ -128,8 +129,11 @@ class _Commit:
         self._monotonic = time.monotonic()
         self._cpu_s = _cpu_s()
 
-    def __call__(self, folder: Path, kind: Kind, metrics: Metrics, tokens: int) -> Manifest:
-        identity = self._identity
+    def __call__(self, out: Workspace, kind: Kind, metrics: Metrics, tokens: int) -> Manifest:
+        identity, delivery = self._identity, out.delivery
+        files = hash_files(out.path)
+        if delivery:
+            files = tuple(sorted((*files, *delivery.files), key=lambda entry: entry.path))
         wall_s, cpu_s = time.monotonic() - self._monotonic, _cpu_s() - self._cpu_s
         manifest = Manifest(
             kind=kind,
@@ -139,7 +143,7 @@ class _Commit:
             inputs=identity.inputs,
             code=identity.code,
             seed=self._seed,
-            files=hash_files(folder),
+            files=files,
             metrics=dict(metrics),
             digest="",
             execution=Execution(
@@ -150,6 +154,7 @@ class _Commit:
                 host=socket.gethostname(),
                 version=version("spica"),
                 uris=identity.uris,
+                blobs=delivery.blobs if delivery else "",
             ),
         )
         try:
@@ -161,7 +166,7 @@ class _Commit:
                     f"metrics of {self._task}", found or str(error), "finite numbers", "look into the inputs"
                 )
             ) from error
-        return self._store.publish(folder, manifest.model_copy(update={"digest": digest}))
+        return self._store.publish(out.path, manifest.model_copy(update={"digest": digest}))
 
 
 def _find(store: Store, task: str, key: str) -> Manifest | None:

@@ -1,15 +1,15 @@
-"""Artifacts in a bucket: blobs under their payload digest, then the manifest, if nobody else was first.
+"""Artifacts in a bucket: files under an upload of their own, then the manifest, if nobody else was first.
 
-TASK/KEY[:16]/DIGEST[:16]/files...    two writers of different bytes never mix
-TASK/KEY[:16]/manifest.json           written last with If-None-Match: *
+TASK/KEY[:16]/UPLOAD/files...         one upload per writer: two never mix
+TASK/KEY[:16]/manifest.json           written last with If-None-Match: *; names the upload that counts
+TASK/KEY[:16]/scratch/files...        what an unfinished attempt keeps, see `Shelf`
 """
 
 import logging
 import random
+import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,20 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from spica.artifacts.disk import disk_faults, folder_aside
-from spica.artifacts.folders import compare_names, parse_manifest, verify_folder
-from spica.artifacts.manifest import Artifact, Manifest
-from spica.artifacts.names import MANIFEST_NAME, relative_name
+from spica.artifacts.folders import compare_names, hash_files, parse_manifest, verify_folder
+from spica.artifacts.manifest import Manifest
+from spica.artifacts.names import MANIFEST_NAME
 from spica.artifacts.s3_faults import error_code, s3_faults
+from spica.artifacts.s3_prefix import NUM_PARALLEL_FILES, S3Prefix
+from spica.artifacts.shelf import Shelf
 from spica.artifacts.store import Store, artifact_name, settle
-from spica.artifacts.types import FileEntry
-from spica.artifacts.workspace import state_folder
-from spica.errors import ConflictError, Fault, IntegrityError
+from spica.artifacts.workspace import Delivery, state_folder
+from spica.errors import Fault, IntegrityError
 
-NUM_PARALLEL_FILES = 8
 MAX_COMMIT_ATTEMPTS = 6
 TAKEN_CODES = ("PreconditionFailed", "412")
 BUSY_CODES = ("ConditionalRequestConflict", "409")
+SCRATCH = "scratch"
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class S3Store(Store):
 
     def find(self, task: str, key: str) -> Manifest | None:
         name = f"{artifact_name(task, key)}/{MANIFEST_NAME}"
-        with self._faults():
+        with s3_faults(self.uri, self._client.meta.endpoint_url):
             try:
                 content = self._client.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"].read()
             except ClientError as error:
@@ -70,51 +71,71 @@ class S3Store(Store):
             )
         return manifest
 
+    def uri_of(self, manifest: Manifest) -> str:
+        return self._files(manifest).uri
+
     def verify(self, manifest: Manifest) -> None:
-        """Compare names and sizes; the bytes are verified by whoever opens the artifact."""
-        where, remedy = self._where(_blobs(manifest)), self._remedy(manifest.task, manifest.key)
-        sizes = self._list(_blobs(manifest), remedy)
-        faults = compare_names(set(sizes), manifest, where, remedy)
+        """Compare names and sizes; the bytes are verified by whoever fetches the artifact."""
+        files, remedy = self._files(manifest), self._remedy(manifest.task, manifest.key)
+        sizes = files.sizes()
+        faults = compare_names(set(sizes), manifest, files.uri, remedy)
         for entry in manifest.files:
-            if (size := sizes.get(entry.path, entry.size)) != entry.size:
-                faults.append(Fault(f"{where}/{entry.path}", f"{size} bytes", f"{entry.size} bytes", remedy))
+            size = sizes.get(entry.path, entry.size)
+            if size != entry.size:
+                where = f"{files.uri}/{entry.path}"
+                faults.append(Fault(where, f"{size} bytes", f"{entry.size} bytes", remedy))
         if faults:
             raise IntegrityError(*faults)
 
-    def open(self, manifest: Manifest) -> Artifact:
+    def fetch(self, manifest: Manifest) -> Path:
         self.verify(manifest)
-        where, remedy = self._where(_blobs(manifest)), self._remedy(manifest.task, manifest.key)
+        files, remedy = self._files(manifest), self._remedy(manifest.task, manifest.key)
         folder = state_folder() / "cache" / manifest.digest[:32]
         if folder.exists():
             try:
                 verify_folder(folder, manifest, str(folder), "remove it")
-                return Artifact(manifest, folder)
+                return folder
             except IntegrityError as error:
                 logger.warning("a local copy is damaged and is fetched again\n%s", error)
                 shutil.rmtree(folder)
         with disk_faults(folder):
             aside = folder_aside(folder)
             try:
-                self._download(manifest, aside)
-                verify_folder(aside, manifest, where, remedy)
+                files.download(aside, (entry.path for entry in manifest.files), mode=0o444)
+                verify_folder(aside, manifest, files.uri, remedy)
                 _rename(aside, folder)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
-        return Artifact(manifest, folder)
+        return folder
 
     def publish(self, folder: Path, manifest: Manifest) -> Manifest:
         where = self._where(artifact_name(manifest.task, manifest.key))
         if theirs := self.find(manifest.task, manifest.key):
             return settle(where, manifest, theirs)
-        self._upload(manifest, folder)
-        with self._faults():
+        if not manifest.execution.blobs:
+            execution = manifest.execution.model_copy(update={"blobs": secrets.token_hex(8)})
+            manifest = manifest.model_copy(update={"execution": execution})
+        files = self._files(manifest)
+        there = files.sizes()
+        files.upload(folder, (entry.path for entry in manifest.files if entry.path not in there))
+        with s3_faults(self.uri, self._client.meta.endpoint_url):
             theirs = self._commit(manifest)
-        try:
-            return settle(where, manifest, theirs)
-        except ConflictError:
-            # No manifest will ever name these blobs: a name, once taken, is not given again.
-            self._delete(_blobs(manifest), (entry.path for entry in manifest.files))
-            raise
+        self._sweep(theirs)
+        return settle(where, manifest, theirs)
+
+    def deliver(self, task: str, key: str, folder: Path) -> Delivery:
+        """Upload files that a job made where no stage can see them; `publish` names them later.
+
+        Raises:
+            PrerequisiteError: the store cannot be reached.
+        """
+        delivery = Delivery(blobs=secrets.token_hex(8), files=hash_files(folder))
+        prefix = self._below(f"{artifact_name(task, key)}/{delivery.blobs}")
+        prefix.upload(folder, (entry.path for entry in delivery.files))
+        return delivery
+
+    def shelf(self, task: str, key: str) -> Shelf:
+        return Shelf(self._below(f"{artifact_name(task, key)}/{SCRATCH}"))
 
     def _commit(self, manifest: Manifest) -> Manifest:
         """Write the manifest if there is none; return the one that stands there afterwards."""
@@ -133,56 +154,18 @@ class S3Store(Store):
             time.sleep(random.uniform(0, 0.05 * 2**attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _upload(self, manifest: Manifest, folder: Path) -> None:
-        blobs = self.prefix + _blobs(manifest)
+    def _sweep(self, published: Manifest) -> None:
+        """Delete other uploads: a name once taken is not given again, so no manifest will name them."""
+        here = self._below(artifact_name(published.task, published.key))
+        kept = (MANIFEST_NAME, f"{published.execution.blobs}/", f"{SCRATCH}/")
+        here.delete(name for name in here.sizes() if not name.startswith(kept))
 
-        def upload(entry: FileEntry) -> None:
-            with self._faults():
-                self._client.upload_file(str(folder / entry.path), self.bucket, f"{blobs}/{entry.path}")
+    def _files(self, manifest: Manifest) -> S3Prefix:
+        name = artifact_name(manifest.task, manifest.key)
+        return self._below(f"{name}/{manifest.execution.blobs or manifest.digest[:16]}")
 
-        _in_parallel(upload, manifest.files)
-
-    def _download(self, manifest: Manifest, folder: Path) -> None:
-        blobs = self.prefix + _blobs(manifest)
-
-        def download(entry: FileEntry) -> None:
-            target = folder / entry.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with self._faults():
-                self._client.download_file(self.bucket, f"{blobs}/{entry.path}", str(target))
-            target.chmod(0o444)
-
-        _in_parallel(download, manifest.files)
-
-    def _list(self, name: str, remedy: str) -> dict[str, int]:
-        """Return relative name -> bytes of the objects below `name`."""
-        start = f"{self.prefix}{name}/"
-        sizes: dict[str, int] = {}
-        with self._faults():
-            for page in self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=start
-            ):
-                for item in page.get("Contents", ()):
-                    sizes[item["Key"].removeprefix(start)] = item["Size"]
-        for key in sizes:
-            try:
-                relative_name(key)
-            except ValueError as error:
-                raise IntegrityError(
-                    Fault(self._where(name), str(error), "relative names", remedy)
-                ) from error
-        return sizes
-
-    def _delete(self, name: str, paths: Iterable[str]) -> None:
-        keys = [{"Key": f"{self.prefix}{name}/{path}"} for path in paths]
-        with self._faults():
-            for first in range(0, len(keys), 1000):
-                self._client.delete_objects(
-                    Bucket=self.bucket, Delete={"Objects": keys[first : first + 1000]}
-                )
-
-    def _faults(self) -> Any:
-        return s3_faults(self.uri, self._client.meta.endpoint_url)
+    def _below(self, name: str) -> S3Prefix:
+        return S3Prefix(self._client, self.bucket, self.prefix + name)
 
     def _where(self, name: str) -> str:
         return f"s3://{self.bucket}/{self.prefix}{name}"
@@ -190,20 +173,6 @@ class S3Store(Store):
     def _remedy(self, task: str, key: str) -> str:
         where = self._where(artifact_name(task, key))
         return f"remove it (`aws s3 rm --recursive {where}/`) and run the recipe again: the task is done anew"
-
-
-def _blobs(manifest: Manifest) -> str:
-    return f"{artifact_name(manifest.task, manifest.key)}/{manifest.digest[:16]}"
-
-
-def _in_parallel(work: Callable[[FileEntry], None], entries: Iterable[FileEntry]) -> None:
-    with ThreadPoolExecutor(max_workers=NUM_PARALLEL_FILES) as pool:
-        try:
-            for _ in pool.map(work, entries):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _rename(aside: Path, folder: Path) -> None:

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from spica.artifacts.manifest import Artifact, Manifest
-from spica.errors import ConflictError, Fault, RecipeError
+from spica.artifacts.manifest import Artifact, Manifest, Reference
+from spica.artifacts.shelf import Shelf
+from spica.errors import ConflictError, Fault, PrerequisiteError, RecipeError
 
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_+.-]{0,80}")
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -31,13 +32,35 @@ class Store(Protocol):
             IntegrityError: files are missing, too many or different.
         """
 
-    def open(self, manifest: Manifest) -> Artifact:
-        """Bring an artifact to hand, every byte verified.
+    def fetch(self, manifest: Manifest) -> Path:
+        """Bring the files of an artifact to hand, every byte verified.
 
         Raises:
             IntegrityError: its bytes differ from the manifest; names file, expected, found.
             PrerequisiteError: the store cannot be reached, or the local disk is full.
         """
+
+    def uri_of(self, manifest: Manifest) -> str:
+        """Where the files of a published artifact lie: a folder or a prefix, nothing else below it."""
+
+    def open(self, manifest: Manifest) -> Artifact:
+        """The artifact; its files are fetched when they are first asked for."""
+        return Artifact(manifest, self.uri_of(manifest), self.fetch)
+
+    def resolve(self, reference: Reference, where: str) -> Artifact:
+        """The artifact that a reference names; `where` is what an error calls the reference.
+
+        Raises:
+            PrerequisiteError: the store does not hold it, or holds another one under its name.
+            IntegrityError: its manifest is damaged.
+        """
+        manifest = self.find(reference.task, reference.key)
+        if manifest is not None and manifest.digest == reference.digest:
+            return self.open(manifest)
+        found = "no artifact" if manifest is None else f"digest {manifest.digest[:16]}"
+        name = f"{reference.task}/{reference.key[:16]}"
+        advice = "run the pipeline again: it makes what is missing"
+        raise PrerequisiteError(Fault(f"{where}: {name}", found, f"digest {reference.digest[:16]}", advice))
 
     def publish(self, folder: Path, manifest: Manifest) -> Manifest:
         """Publish the files below `folder` (which may be moved away); return the manifest that counts.
@@ -47,6 +70,9 @@ class Store(Protocol):
         Raises:
             ConflictError: other bytes were published under this task and key.
         """
+
+    def shelf(self, task: str, key: str) -> Shelf | None:
+        """Where scratch of this artifact is kept; None where the state folder lasts as long as the store."""
 
     @staticmethod
     def parse(uri: str) -> "Store":

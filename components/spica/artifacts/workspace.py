@@ -3,19 +3,40 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from spica.artifacts.disk import disk_faults
 from spica.artifacts.locks import held
 from spica.artifacts.manifest import Manifest
-from spica.artifacts.types import Kind
+from spica.artifacts.shelf import Shelf
+from spica.artifacts.types import FileEntry, Kind, Row
 
 Metrics = Mapping[str, float | int | str]
 NO_METRICS: Metrics = MappingProxyType({})
-Commit = Callable[[Path, Kind, Metrics, int], Manifest]
-"""What publishes a folder: (folder, kind, metrics, tokens) -> manifest."""
+
+
+class Delivery(Row):
+    """Files that a job put into the store itself, from where it ran."""
+
+    blobs: str
+    """Name of the upload."""
+    files: tuple[FileEntry, ...]
+
+
+class Work(NamedTuple):
+    """Which artifact is being made, and for which store."""
+
+    task: str
+    key: str
+    store: str
+    """URI."""
+
+
+Commit = Callable[["Workspace", Kind, Metrics, int], Manifest]
+"""What publishes a workspace: (workspace, kind, metrics, tokens) -> manifest."""
 
 
 class Workspace:
@@ -25,12 +46,16 @@ class Workspace:
         path: final files; everything below it is published, nothing else.
         scratch: journals, training checkpoints, logs: found again by the next run with the same key, never
             published, removed after publishing.
+        work: what is being made, for launchers whose jobs run elsewhere.
+        delivery: set by such a launcher: files that belong to the artifact and are in the store already.
     """
 
-    def __init__(self, path: Path, scratch: Path, commit: Commit) -> None:
+    def __init__(self, path: Path, scratch: Path, commit: Commit, work: Work | None = None) -> None:
         """Made by `open_workspace`; a test may hand in two empty folders and its own `commit`."""
         self.path = path
         self.scratch = scratch
+        self.work = work
+        self.delivery: Delivery | None = None
         self.published: Manifest | None = None
         self._commit = commit
 
@@ -48,7 +73,7 @@ class Workspace:
         """
         if self.published is not None:
             raise RuntimeError("a stage publishes once")
-        self.published = self._commit(self.path, kind, metrics, tokens)
+        self.published = self._commit(self, kind, metrics, tokens)
         return self.published
 
 
@@ -57,22 +82,36 @@ def state_folder() -> Path:
     return Path(os.environ.get("SPICA_STATE") or ".spica").absolute()
 
 
+def work_folder(state: Path, task: str, key: str) -> Path:
+    """Folder of the unfinished attempts at one artifact: files/ and scratch/."""
+    return state / "work" / task / key[:16]
+
+
 @contextmanager
-def open_workspace(state: Path, task: str, key: str, commit: Commit) -> Iterator[Workspace]:
+def open_workspace(state: Path, work: Work, commit: Commit, shelf: Shelf | None) -> Iterator[Workspace]:
     """Hold the work folder of one task and key.
 
     Final files of a killed attempt are cleared, its scratch is kept; after a body that published both go.
 
+    Args:
+        state: folder of locks and work folders.
+        work: what is being made.
+        commit: publishes.
+        shelf: keeps the scratch where this machine's disk does not outlive the attempt.
+
     Raises:
         LockedError: another process works on the same task and key; says who.
     """
-    folder = state / "work" / task / key[:16]
-    with held(state / "locks" / f"{task}-{key[:16]}.lock", f"{task} {key[:16]}"), disk_faults(folder):
-        workspace = Workspace(folder / "files", folder / "scratch", commit)
+    folder, name = work_folder(state, work.task, work.key), f"{work.task}-{work.key[:16]}"
+    with held(state / "locks" / f"{name}.lock", name), disk_faults(folder):
+        workspace = Workspace(folder / "files", folder / "scratch", commit, work)
         if workspace.path.exists():
             shutil.rmtree(workspace.path)
         workspace.path.mkdir(parents=True)
         workspace.scratch.mkdir(exist_ok=True)
-        yield workspace
+        with shelf.kept(workspace.scratch) if shelf else nullcontext():
+            yield workspace
         if workspace.published is not None:
             shutil.rmtree(folder)
+            if shelf:
+                shelf.clear()

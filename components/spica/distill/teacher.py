@@ -73,7 +73,7 @@ def _serving(server: ModelServer | CommandServer, launcher: Launcher) -> Iterato
 def _model_server(slice: DistillSlice, checkpoint: Artifact | None, logs: Path) -> ModelServer:
     return ModelServer(
         name="teacher",
-        checkpoint=_given(checkpoint).path,
+        checkpoint=_given(checkpoint),
         logs=logs,
         scale=slice.server,
     )

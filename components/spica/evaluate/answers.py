@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from spica.artifacts.journal import Journal
+from spica.artifacts.manifest import Artifact
 from spica.artifacts.types import Row
 from spica.chat import ChatRequest, ChatResult, ask_all, build_messages
 from spica.chat.telling import telling
@@ -36,7 +37,7 @@ def ask_missing(
     slice: EvaluateSlice,
     questions: Sequence[Question],
     done: Sequence[Answer],
-    checkpoint: Path,
+    checkpoint: Artifact,
     scratch: Path,
     launcher: Launcher,
     journal: Journal,
@@ -60,7 +61,7 @@ def ask_missing(
             raise
 
 
-def _server(slice: EvaluateSlice, checkpoint: Path, logs: Path) -> ModelServer:
+def _server(slice: EvaluateSlice, checkpoint: Artifact, logs: Path) -> ModelServer:
     return ModelServer(
         name=slice.arm,
         checkpoint=checkpoint,

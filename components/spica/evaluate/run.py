@@ -35,8 +35,8 @@ def run(slice: EvaluateSlice, inputs: Mapping[str, Artifact], out: Workspace, la
         EndpointError: The server died or refused.
         IntegrityError: An id is missing or doubled, among the questions or among the answers.
     """
-    checkpoint = inputs["checkpoint"].path
-    tokenizer = load_tokenizer(checkpoint)
+    checkpoint = inputs["checkpoint"]
+    tokenizer = load_tokenizer(checkpoint.path)
     items = read_items(inputs["benchmarks"].path, inputs["dev"].path)
     questions = plan(items, slice.evaluate.repetition_penalties)
     with Journal(out.scratch / "answers.jsonl") as journal:

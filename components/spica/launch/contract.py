@@ -10,29 +10,45 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from spica.artifacts.manifest import Artifact
+from spica.artifacts.workspace import Workspace
 from spica.recipe.slices import ServerScale
 
 
 @dataclass(frozen=True)
 class Training:
-    """A distributed job: `torchrun -m module args` on num_nodes x ranks_per_node ranks."""
+    """A distributed job of num_nodes x ranks_per_node ranks.
+
+    Each rank runs `python -m module --slice FILE --input NAME=FOLDER ... --out FOLDER --scratch FOLDER`, with
+    the folders where its node has them: see `arguments`.
+    """
 
     name: str
     module: str
-    args: tuple[str, ...]
+    slice: str
+    """JSON, the contents of FILE."""
+    inputs: Mapping[str, Artifact]
+    out: Workspace
+    """Where results are when the job has ended; a launcher may leave the large ones in the store."""
     num_nodes: int
     ranks_per_node: int
     threads_per_rank: int
     logs: Path
     """File that receives the output of all ranks."""
 
+    @staticmethod
+    def arguments(slice_file: Path, inputs: Mapping[str, Path], out: Path, scratch: Path) -> list[str]:
+        """The command line of a rank, after its module."""
+        folders = [part for name, path in sorted(inputs.items()) for part in ("--input", f"{name}={path}")]
+        return ["--slice", str(slice_file), *folders, "--out", str(out), "--scratch", str(scratch)]
+
 
 @dataclass(frozen=True)
 class ModelServer:
-    """A vLLM server over one checkpoint folder, OpenAI API."""
+    """A vLLM server over one checkpoint, OpenAI API."""
 
     name: str
-    checkpoint: Path
+    checkpoint: Artifact
     logs: Path
     scale: ServerScale
     port: int | None = None

@@ -180,8 +180,12 @@ class LocalLauncher:
                     next="choose a profile whose launcher is kubernetes, or num_nodes: 1",
                 )
             )
+        slice_file = job.out.scratch / "slice.json"
+        slice_file.write_text(job.slice, encoding="utf-8")
+        inputs = {name: artifact.path for name, artifact in job.inputs.items()}
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", _HOST]
-        command = [*torchrun, "--nproc-per-node", str(job.ranks_per_node), "-m", job.module, *job.args]
+        torchrun += ["--nproc-per-node", str(job.ranks_per_node), "-m", job.module]
+        command = [*torchrun, *job.arguments(slice_file, inputs, job.out.path, job.out.scratch)]
         environment = {
             "OMP_NUM_THREADS": str(job.threads_per_rank),
             # Compiled ops belong to one environment's torch; a cache shared by several is always rebuilt.

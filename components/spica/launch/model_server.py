@@ -25,7 +25,7 @@ def serve_command(server: ModelServer, host: str, port: int) -> list[str]:
     """
     command = [sys.executable, "-m", "spica.launch.vllm_server"]
     command += ["--host", host, "--port", str(port)]
-    command += ["--model", str(server.checkpoint), "--served-model-name", server.name]
+    command += ["--model", str(server.checkpoint.path), "--served-model-name", server.name]
     command += ["--dtype", {"bf16": "bfloat16", "fp32": "float32"}[server.scale.precision]]
     command += ["--max-model-len", str(server.scale.max_model_len)]
     command += ["--limit-mm-per-prompt", json.dumps({"image": server.scale.max_images, "video": 0})]

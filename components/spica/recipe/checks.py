@@ -168,6 +168,49 @@ def _servers(profiles: Profiles) -> Problems:
             )
 
 
+def _clusters(profiles: Profiles, store: str, models: Models) -> Problems:
+    for name, scale in profiles.items():
+        loc: Loc = ("profiles", name)
+        if scale.store is not None:
+            yield from _uri((*loc, "store"), scale.store, ("file", "s3"))
+        if scale.launcher == "local":
+            continue
+        if not (scale.store or store).startswith("s3://"):
+            yield Problem(
+                (*loc, "store") if scale.store else ("store",),
+                f"{show(scale.store or store)} with launcher kubernetes (profile {name})",
+                "s3://bucket/prefix: pods on several nodes share no folder",
+                f"set `store` in the profile {name}",
+            )
+        if scale.kubernetes is None:
+            yield Problem(
+                (*loc, "kubernetes"), "nothing", "queues, pods and secrets", "copy the section of virgo-72b"
+            )
+            continue
+        training, serving = scale.kubernetes.training, scale.kubernetes.serving
+        if training.gpus not in (0, scale.ranks_per_node):
+            yield Problem(
+                (*loc, "kubernetes", "training", "gpus"),
+                f"{training.gpus} GPUs for {scale.ranks_per_node} ranks in a pod",
+                f"{scale.ranks_per_node} (one per rank), or 0",
+                "set gpus to ranks_per_node",
+            )
+        if serving.gpus not in (0, scale.tensor_parallel):
+            yield Problem(
+                (*loc, "kubernetes", "serving", "gpus"),
+                f"{serving.gpus} GPUs for tensor_parallel {scale.tensor_parallel}",
+                f"{scale.tensor_parallel}, or 0",
+                "set gpus to tensor_parallel",
+            )
+        if models.teacher.api_key_env and not scale.kubernetes.secrets.teacher:
+            yield Problem(
+                (*loc, "kubernetes", "secrets", "teacher"),
+                "nothing",
+                f"the name of a Secret with {models.teacher.api_key_env}",
+                "name it: manifests/README.md shows how to make one",
+            )
+
+
 def _cutoff(sft: Sft, serve: Serve) -> Problems:
     if sft.cutoff_len > serve.max_model_len:
         yield Problem(
@@ -255,6 +298,7 @@ RULES: Mapping[Callable[..., Problems], tuple[str, ...]] = {
     _batches: ("sft", "dataset", "sources"),
     _ranks: ("sft", "profiles"),
     _servers: ("profiles",),
+    _clusters: ("profiles", "store", "models"),
     _cutoff: ("sft", "serve"),
     _responses: ("distill", "evaluate", "serve"),
     _penalties: ("evaluate",),

@@ -24,6 +24,11 @@ class Resolved(NamedTuple):
     scale: Scale
     path: str
 
+    @property
+    def store(self) -> str:
+        """Where artifacts live under this profile."""
+        return self.scale.store or self.recipe.store
+
 
 def recipes_folder() -> Path:
     """Where the shipped recipes lie: pipelines/recipes of a checkout, share/spica/recipes of a wheel."""

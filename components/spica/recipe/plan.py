@@ -1,6 +1,5 @@
 """From a recipe to one slice per task, and the numbers that follow from it."""
 
-import json
 import math
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ from spica.recipe.slices import (
     DatasetSlice,
     DistillSlice,
     EvaluateSlice,
+    Place,
     ReportSlice,
     RequestScale,
     ServerScale,
@@ -234,7 +234,8 @@ def slices_as_json(recipe: str, profile: str, run: str) -> Slices:
         RecipeError: carries every fault of the text.
     """
     resolved = under_profile(parse_recipe(recipe, "recipe"), profile, "recipe")
-    place = {"store": resolved.recipe.store, "launcher": resolved.scale.launcher, "run": run}
+    scale = resolved.scale
+    place = Place(store=resolved.store, launcher=scale.launcher, kubernetes=scale.kubernetes, run=run)
     names = {task: task.replace("d_t+d_sd", "union").replace("-", "_") for task in plan(resolved)}
     slices = {names[task]: slice.model_dump_json() for task, slice in plan(resolved).items()}
-    return Slices(place=json.dumps(place), **slices)
+    return Slices(place=place.model_dump_json(), **slices)

@@ -8,7 +8,9 @@ PositiveInt = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$", max_length=64)]
-ProfileName = Literal["laptop", "node8", "cluster64"]
+ProfileName = Literal["laptop", "node8", "cluster2", "cluster64"]
+ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+"""Name of an object of the cluster (RFC 1123 label)."""
 Benchmark = Literal["mathverse", "mathvision", "olympiadbench", "mmmu"]
 Arm = Literal["base", "control", "D_T", "D_SD", "D_T+D_SD"]
 Modality = Literal["text", "visual"]
@@ -153,6 +155,64 @@ class Serve(Section):
     """Pictures allowed per request."""
 
 
+class Pods(Section):
+    """What each pod of one kind asks for, and whom it asks."""
+
+    queue: ObjectName
+    """Kueue LocalQueue in the run's namespace."""
+    priority: ObjectName
+    """Kueue WorkloadPriorityClass."""
+    node_pool: ObjectName
+    """Value of the node label spica.dev/pool."""
+    gpus: Annotated[int, Field(ge=0)]
+    """GPUs per pod; 0 computes on CPUs."""
+    cpus: PositiveInt
+    memory_gib: PositiveInt
+    shm_gib: PositiveInt
+    """Size of /dev/shm; it counts as memory of the pod."""
+
+
+class TrainingPods(Pods):
+    """One pod per node of a training."""
+
+    network: Literal["tcp", "roce", "infiniband"]
+    """How ranks of different pods talk: presets of NCCL and device settings (spica.cluster.network)."""
+    grace_s: PositiveInt
+    """Seconds between SIGTERM and SIGKILL: a joint checkpoint and its upload must fit."""
+    deadline_s: PositiveInt
+    """Longest time a training may be active."""
+    max_crashes: PositiveInt
+    """Equal crashes at the same step after which a training counts as failed."""
+
+
+class ServerPods(Pods):
+    """One pod per model server."""
+
+    ready_timeout_s: PositiveInt
+    """Longest time until a server answers, loading the weights included."""
+
+
+class Secrets(Section):
+    """Names of what the namespace holds; never a value."""
+
+    storage: ObjectName
+    """Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL_S3 and AWS_REGION."""
+    teacher: ObjectName | None = None
+    """Secret with the variable that models.teacher.api_key_env names."""
+    ca_bundle: ObjectName | None = None
+    """ConfigMap whose key ca.crt holds the certificates to trust."""
+    proxy: ObjectName | None = None
+    """Secret with HTTP_PROXY, HTTPS_PROXY and NO_PROXY."""
+
+
+class Kubernetes(Section):
+    """Where and how the pods of a profile run; `spica doctor --cluster` checks that the cluster has it."""
+
+    training: TrainingPods
+    serving: ServerPods
+    secrets: Secrets
+
+
 class Scale(Section):
     """What a profile may touch: where it runs and how it is spread, nothing that changes the science."""
 
@@ -176,6 +236,10 @@ class Scale(Section):
     """Longest silence of a streaming response before it counts as cut."""
     max_attempts: PositiveInt
     """Tries per request when the fault is passing (429, 5xx, cut stream)."""
+    kubernetes: Kubernetes | None = None
+    """Needed by launcher kubernetes."""
+    store: str | None = None
+    """Where artifacts live under this profile; the recipe's own `store` when left out."""
 
 
 class Recipe(Section):

@@ -8,6 +8,7 @@ from spica.recipe.schema import (
     Dataset,
     Evaluate,
     Gate,
+    Kubernetes,
     Modality,
     Prompt,
     Rollouts,
@@ -20,6 +21,16 @@ from spica.recipe.schema import (
 )
 
 __all__ = ["Arm", "Benchmark", "Modality"]
+
+
+class Place(Section):
+    """Where a run keeps its artifacts and starts heavy things; never a part of a cache key."""
+
+    store: str
+    launcher: str
+    kubernetes: Kubernetes | None = None
+    run: str = ""
+    """Run id, for the run's own record; empty outside of a pipeline."""
 
 
 class StudentSlice(Section):

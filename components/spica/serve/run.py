@@ -57,7 +57,7 @@ def run(slice: ServeSlice, inputs: Mapping[str, Artifact], out: Workspace, launc
     arm = _best_model(inputs["report"].path / "report.json", inputs)
     dev = inputs["dev"].path
     row = choose(read_jsonl(dev / "prompts.jsonl", PromptRow))
-    server = model_server(slice, inputs[f"checkpoint-{arm}"].path, out.scratch / "server.log", name=arm)
+    server = model_server(slice, inputs[f"checkpoint-{arm}"], out.scratch / "server.log", name=arm)
     with launcher.serve(server) as endpoint:
         try:
             result = ask_row(slice, endpoint.url, row, dev, endpoint.model)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from spica.artifacts.manifest import Artifact
 from spica.launch.contract import Endpoint, Launcher, ModelServer
 from spica.recipe.slices import ServeSlice
 from spica.serve.ask import MODEL
@@ -15,7 +16,7 @@ _CHECK_EVERY_S = 1.0
 
 
 def model_server(
-    slice: ServeSlice, checkpoint: Path, logs: Path, name: str = MODEL, port: int | None = None
+    slice: ServeSlice, checkpoint: Artifact, logs: Path, name: str = MODEL, port: int | None = None
 ) -> ModelServer:
     """How the recipe serves a checkpoint."""
     return ModelServer(
@@ -29,7 +30,7 @@ def model_server(
 
 def serve_forever(
     slice: ServeSlice,
-    checkpoint: Path,
+    checkpoint: Artifact,
     launcher: Launcher,
     logs: Path,
     port: int | None,
@@ -39,7 +40,7 @@ def serve_forever(
 
     Args:
         slice: Limits and sizes.
-        checkpoint: A checkpoint folder.
+        checkpoint: The model.
         launcher: Starts the model server.
         logs: File that receives the server's output.
         port: Port to listen on, any free one when None.

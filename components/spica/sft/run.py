@@ -26,28 +26,16 @@ def run(slice: SftSlice, inputs: Mapping[str, Artifact], out: Workspace, launche
         RecipeError: a scale that cannot be trained (batch over ranks, ZeRO stage and precision).
         StageError: the ranks died or were stopped; the next run goes on from the last checkpoint.
     """
-    data = [inputs[name].path for name in sorted(inputs) if name != STUDENT]
-    if not data:
+    if not set(inputs) - {STUDENT}:
         raise DataError(Fault("sft inputs", "no dataset", "one or more chat artifacts", "give one"))
     for ending in _ENDINGS:
         (out.scratch / ending).unlink(missing_ok=True)
-    slice_file = out.scratch / "slice.json"
-    slice_file.write_text(slice.model_dump_json())
     job = Training(
         name=f"sft-{slice.arm.lower()}",
         module="spica.sft.train",
-        args=(
-            "--slice",
-            str(slice_file),
-            "--student",
-            str(inputs[STUDENT].path),
-            "--data",
-            *map(str, data),
-            "--out",
-            str(out.path),
-            "--scratch",
-            str(out.scratch),
-        ),
+        slice=slice.model_dump_json(),
+        inputs=inputs,
+        out=out,
         num_nodes=slice.scale.num_nodes,
         ranks_per_node=slice.scale.ranks_per_node,
         threads_per_rank=slice.scale.threads_per_rank,

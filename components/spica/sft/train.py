@@ -1,4 +1,4 @@
-"""The trainer: `torchrun -m spica.sft.train --slice F --student DIR --data DIR ... --out DIR --scratch DIR`.
+"""The trainer: `torchrun -m spica.sft.train --slice F --input NAME=DIR ... --out DIR --scratch DIR`.
 
 Every rank runs this; all decide alike from the same inputs and meet in all-reduces. What it leaves:
 
@@ -254,16 +254,23 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--slice", type=Path, required=True, help="SftSlice as JSON")
-    parser.add_argument("--student", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True, nargs="+", help="chat artifacts")
+    parser.add_argument(
+        "--input",
+        action="append",
+        required=True,
+        metavar="NAME=FOLDER",
+        help="`student`: checkpoint; every other one: chat",
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, required=True)
     args = parser.parse_args(argv)
     code = 0
     try:
         recipe = SftSlice.model_validate_json(args.slice.read_bytes())
+        data = dict(item.split("=", 1) for item in args.input)
+        student = Path(data.pop("student"))
         with disk_faults(args.scratch):
-            train(recipe, args.student, args.data, args.out, args.scratch)
+            train(recipe, student, [Path(data[name]) for name in sorted(data)], args.out, args.scratch)
     except _Preempted:
         code = PREEMPTED
         _write_last(args.scratch / "preempted.json", {"code": code})

@@ -78,7 +78,7 @@ def test_an_altered_byte_is_refused(store: Store, artifact: Artifact) -> None:
     path.chmod(0o644)
     path.write_text("weightz")
     with pytest.raises(IntegrityError) as caught:
-        store.open(artifact.manifest)
+        store.fetch(artifact.manifest)
     fault = caught.value.faults[0]
     assert fault.where == str(path)
     assert fault.found.startswith("7 bytes, sha256 77231fd1")
@@ -101,33 +101,33 @@ def test_an_altered_byte_with_the_old_modification_time_is_refused(store: Store,
 def test_a_truncated_file_is_refused(store: Store, artifact: Artifact) -> None:
     os.truncate(artifact.path / "model.bin", 3)
     with pytest.raises(IntegrityError, match="found:   3 bytes"):
-        store.open(artifact.manifest)
+        store.fetch(artifact.manifest)
 
 
 def test_a_missing_file_is_refused(store: Store, artifact: Artifact) -> None:
     (artifact.path / "images/a.png").unlink()
     with pytest.raises(IntegrityError, match=r"images/a.png\n  found:   missing"):
-        store.open(artifact.manifest)
+        store.fetch(artifact.manifest)
 
 
 def test_an_extra_file_is_refused(store: Store, artifact: Artifact) -> None:
     (artifact.path / "images/b.png").write_text("more")
     with pytest.raises(IntegrityError, match=r"images/b.png\n  found:   an extra file"):
-        store.open(artifact.manifest)
+        store.fetch(artifact.manifest)
 
 
 def test_all_faults_of_an_artifact_are_told_at_once(store: Store, artifact: Artifact) -> None:
     (artifact.path / "images/a.png").unlink()
     os.truncate(artifact.path / "model.bin", 0)
     with pytest.raises(IntegrityError) as caught:
-        store.open(artifact.manifest)
+        store.fetch(artifact.manifest)
     assert len(caught.value.faults) == 2
 
 
 def test_a_removed_artifact_is_refused(store: Store, artifact: Artifact, tmp_path: Path) -> None:
     artifact.path.rename(tmp_path / "elsewhere")
     with pytest.raises(IntegrityError, match="missing"):
-        store.open(artifact.manifest)
+        store.fetch(artifact.manifest)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(store: Store, artifact: Artifact, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_link_out_of_the_folder_is_not_followed(store: Store, artifact: Artifa
     path.unlink()
     path.symlink_to(tmp_path / "outside")
     with pytest.raises(IntegrityError, match="a link"):
-        store.open(artifact.manifest)
+        store.fetch(artifact.manifest)
 
 
 def test_a_folder_with_a_link_is_not_published(tmp_path: Path) -> None:

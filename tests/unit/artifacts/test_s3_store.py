@@ -37,7 +37,7 @@ def manifest(store: Store, tmp_path: Path) -> Manifest:
 
 
 def key_of(manifest: Manifest, name: str) -> str:
-    return f"{NAME}/{manifest.digest[:16]}/{name}"
+    return f"{NAME}/{manifest.execution.blobs}/{name}"
 
 
 def test_a_published_artifact_is_found_and_fetched(store: Store, manifest: Manifest, state: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_published_artifact_is_found_and_fetched(store: Store, manifest: Manif
     assert (artifact.path / "images/a.png").read_text() == "pixels"
 
 
-def test_blobs_lie_under_their_payload_digest(s3: Any, manifest: Manifest) -> None:
+def test_files_lie_under_the_upload_that_the_manifest_names(s3: Any, manifest: Manifest) -> None:
     blobs = [key_of(manifest, "images/a.png"), key_of(manifest, "model.bin")]
     assert sorted(bucket_keys(s3)) == sorted([*blobs, f"{NAME}/manifest.json"])
 
@@ -95,7 +95,7 @@ def test_of_two_processes_with_different_bytes_one_wins_and_with_equal_bytes_bot
 def test_an_altered_object_is_refused(s3: Any, store: Store, manifest: Manifest) -> None:
     s3.put_object(Bucket="spica", Key=key_of(manifest, "model.bin"), Body=b"weightz")
     with pytest.raises(IntegrityError) as caught:
-        store.open(manifest)
+        store.fetch(manifest)
     fault = caught.value.faults[0]
     assert fault.where == f"s3://spica/{key_of(manifest, 'model.bin')}"
     assert fault.found.startswith("7 bytes, sha256 77231fd1")
@@ -108,7 +108,7 @@ def test_a_truncated_object_is_refused_before_anything_is_fetched(
 ) -> None:
     s3.put_object(Bucket="spica", Key=key_of(manifest, "model.bin"), Body=b"wei")
     with pytest.raises(IntegrityError, match="found:   3 bytes"):
-        store.open(manifest)
+        store.fetch(manifest)
     assert not (state / "cache").exists()
 
 
@@ -121,13 +121,13 @@ def test_a_missing_object_is_no_hit(s3: Any, store: Store, manifest: Manifest) -
 def test_an_extra_object_is_refused(s3: Any, store: Store, manifest: Manifest) -> None:
     s3.put_object(Bucket="spica", Key=key_of(manifest, "extra.bin"), Body=b"x")
     with pytest.raises(IntegrityError, match="an extra file"):
-        store.open(manifest)
+        store.fetch(manifest)
 
 
 def test_a_key_that_climbs_is_refused(s3: Any, store: Store, manifest: Manifest, state: Path) -> None:
     s3.put_object(Bucket="spica", Key=key_of(manifest, "../../../../evil"), Body=b"x")
     with pytest.raises(IntegrityError, match="climbs out of its folder"):
-        store.open(manifest)
+        store.fetch(manifest)
     assert not state.exists()
 
 
@@ -139,7 +139,7 @@ def test_a_manifest_that_names_a_climbing_file_is_refused(s3: Any, store: Store,
 
 
 def test_a_fetched_copy_is_used_again_without_the_bucket(s3: Any, store: Store, manifest: Manifest) -> None:
-    store.open(manifest)
+    store.fetch(manifest)
     s3.put_object(Bucket="spica", Key=key_of(manifest, "model.bin"), Body=b"weightz")
     assert (store.open(manifest).path / "model.bin").read_text() == "weights"
 
@@ -261,13 +261,13 @@ def test_a_full_disk_while_fetching_leaves_no_copy(
     if shutil.disk_usage(full_disk).total > 1 << 20:  # Mounting is not allowed here.
         monkeypatch.setattr(S3Store, "_download", lambda *_: os.fsync(0))
     with pytest.raises(PrerequisiteError, match="disk full"):
-        store.open(manifest)
+        store.fetch(manifest)
     assert [path for path in full_disk.rglob("*") if path.is_file()] == []
 
 
 def test_two_threads_that_fetch_one_artifact_both_get_it(store: Store, manifest: Manifest) -> None:
     found: list[Path] = []
-    threads = [threading.Thread(target=lambda: found.append(store.open(manifest).path)) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(store.fetch(manifest))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

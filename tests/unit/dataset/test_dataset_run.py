@@ -100,7 +100,10 @@ class Inputs:
         for name, (file, rows) in files.items():
             (self.folder / name).mkdir(exist_ok=True)
             write_jsonl(self.folder / name / file, rows)
-        return {name: Artifact(manifest("prompts", {}), self.folder / name) for name in files}
+        return {
+            name: Artifact(manifest("prompts", {}), "", lambda _, path=self.folder / name: path)
+            for name in files
+        }
 
 
 class NoLauncher:
@@ -147,7 +150,7 @@ class Output:
     def __init__(self, slice: DatasetSlice, inputs: Mapping[str, Artifact], folder: Path) -> None:
         self.path = folder / "files"
         self.path.mkdir(parents=True)
-        workspace = Workspace(self.path, folder, lambda path, kind, metrics, tokens: manifest(kind, metrics))
+        workspace = Workspace(self.path, folder, lambda out, kind, metrics, tokens: manifest(kind, metrics))
         self.metrics = run(slice, inputs, workspace, NoLauncher()).metrics
         self.train = self.json("train.json")
         self.val = self.json("val.json")

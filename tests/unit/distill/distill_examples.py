@@ -45,7 +45,7 @@ def workspace(folder: Path) -> Workspace:
     for name in ("files", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
 
-    def commit(path: Path, kind: Kind, metrics: Any, tokens: int) -> Manifest:
+    def commit(out: Workspace, kind: Kind, metrics: Any, tokens: int) -> Manifest:
         published = manifest(kind, "distill-d_t").model_dump() | {"metrics": dict(metrics)}
         published["execution"]["tokens"] = tokens
         return Manifest.model_validate(published)
@@ -80,7 +80,7 @@ def prompts(folder: Path, num: int) -> Artifact:
             )
         )
     write_jsonl(folder / "prompts.jsonl", rows)
-    return Artifact(manifest(), folder)
+    return Artifact(manifest(), "", lambda _: folder)
 
 
 def make_slice(url: str | None, **changes: Any) -> DistillSlice:

@@ -11,5 +11,5 @@ from spica.launch.local import LocalLauncher
 
 if __name__ == "__main__":
     url, prompts, folder = sys.argv[1:]
-    inputs = {"prompts": Artifact(manifest(), Path(prompts))}
+    inputs = {"prompts": Artifact(manifest(), "", lambda _: Path(prompts))}
     run(make_slice(url), inputs, workspace(Path(folder)), LocalLauncher(Path(folder) / "state"))

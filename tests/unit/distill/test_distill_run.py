@@ -130,12 +130,15 @@ def test_a_checkpoint_is_served_where_the_slice_names_no_endpoint(
 ) -> None:
     out = make_workspace("out")
     launcher = ServesAt(teacher_url)
-    inputs = {"prompts": small_prompts, "teacher": Artifact(manifest("checkpoint", "sft-d_t"), tmp_path)}
+    inputs = {
+        "prompts": small_prompts,
+        "teacher": Artifact(manifest("checkpoint", "sft-d_t"), "", lambda _: tmp_path),
+    }
     run(make_slice(None), inputs, out, launcher)
     assert launcher.served == [
         ModelServer(
             name="teacher",
-            checkpoint=tmp_path,
+            checkpoint=inputs["teacher"],
             logs=out.scratch / "teacher.log",
             scale=ServerScale(
                 precision="bf16",
@@ -155,7 +158,10 @@ def test_a_fault_at_a_served_teacher_looks_whether_it_died(
     small_prompts: Artifact, make_workspace: Make, tmp_path: Path
 ) -> None:
     launcher = ServesAt("http://127.0.0.1:9/v1")
-    inputs = {"prompts": small_prompts, "teacher": Artifact(manifest("checkpoint", "sft-d_t"), tmp_path)}
+    inputs = {
+        "prompts": small_prompts,
+        "teacher": Artifact(manifest("checkpoint", "sft-d_t"), "", lambda _: tmp_path),
+    }
     with pytest.raises(EndpointError):
         run(make_slice(None), inputs, make_workspace("out"), launcher)
     assert launcher.endpoint.num_checks == 1

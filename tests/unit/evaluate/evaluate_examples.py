@@ -31,15 +31,15 @@ def artifact(kind: Kind, path: Path) -> Artifact:
         digest="3f" * 32,
         execution=execution,
     )
-    return Artifact(manifest, path)
+    return Artifact(manifest, "", lambda _: path)
 
 
 def workspace(folder: Path) -> Workspace:
     for name in ("files", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
 
-    def commit(path: Path, kind: Kind, metrics: Any, tokens: int) -> Manifest:
-        published = artifact(kind, path).manifest.model_dump() | {"metrics": dict(metrics)}
+    def commit(out: Workspace, kind: Kind, metrics: Any, tokens: int) -> Manifest:
+        published = artifact(kind, out.path).manifest.model_dump() | {"metrics": dict(metrics)}
         published["execution"]["tokens"] = tokens
         return Manifest.model_validate(published)
 

@@ -1,5 +1,6 @@
 """One rank of a training job, started by torchrun in the tests: says who it is, then waits for SIGTERM."""
 
+import argparse
 import os
 import signal
 import sys
@@ -7,7 +8,11 @@ import time
 from pathlib import Path
 from types import FrameType
 
-rank, folder, mode = os.environ["RANK"], Path(sys.argv[1]), sys.argv[2]
+parser = argparse.ArgumentParser()
+for option in ("--slice", "--out", "--scratch"):
+    parser.add_argument(option, type=Path)
+arguments = parser.parse_args()
+rank, folder, mode = os.environ["RANK"], arguments.scratch, arguments.slice.read_text()
 
 
 def finish(number: int, frame: FrameType | None) -> None:

@@ -8,10 +8,13 @@ import textwrap
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from spica.artifacts.manifest import Artifact, Manifest
+from spica.artifacts.workspace import Workspace
 from spica.errors import EndpointError, PrerequisiteError
 from spica.launch.contract import CommandServer, ModelServer, Training
 from spica.launch.local import LocalLauncher
@@ -143,7 +146,8 @@ def model_server(folder: Path, port: int) -> ModelServer:
         max_model_len=128,
         max_images=1,
     )
-    return ModelServer(name="m", checkpoint=folder, logs=folder / "log", scale=scale, port=port)
+    checkpoint = Artifact(Manifest.model_construct(), "", lambda _: folder)
+    return ModelServer(name="m", checkpoint=checkpoint, logs=folder / "log", scale=scale, port=port)
 
 
 def test_a_port_in_use_is_a_prerequisite(tmp_path: Path) -> None:
@@ -160,11 +164,15 @@ def test_a_port_beyond_65535_is_a_prerequisite(tmp_path: Path) -> None:
 
 def test_several_nodes_need_another_launcher(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="8 nodes"):
-        LocalLauncher(tmp_path).train(Training("sft", "rank", (), 8, 8, 1, tmp_path / "log"))
+        LocalLauncher(tmp_path).train(replace(training(tmp_path, "ends"), num_nodes=8))
 
 
 def training(folder: Path, mode: str) -> Training:
-    return Training("sft", "rank", (str(folder), mode), 1, 2, 1, folder / "train.log")
+    def publish(*_: object) -> Manifest:
+        raise NotImplementedError
+
+    out = Workspace(folder / "files", folder, publish)
+    return Training("sft", "rank", mode, {}, out, 1, 2, 1, folder / "train.log")
 
 
 @pytest.mark.slow

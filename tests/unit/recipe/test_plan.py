@@ -5,7 +5,7 @@ import pytest
 from spica.errors import RecipeError
 from spica.recipe.load import Resolved, parse_recipe, under_profile
 from spica.recipe.plan import Derived, derive, num_training_rows, optimizer_steps, plan, slices_as_json
-from spica.recipe.slices import DistillSlice, ServerScale, SftScale, SftSlice
+from spica.recipe.slices import DistillSlice, Place, ServerScale, SftScale, SftSlice
 
 
 @pytest.fixture
@@ -170,7 +170,9 @@ def test_a_change_of_evaluation_changes_no_slice_before_it(recipe_text: str, res
 def test_slices_travel_as_json_from_the_text_of_the_recipe(recipe_text: str, resolved: Resolved) -> None:
     slices = slices_as_json(recipe_text, "laptop", "run-1")
 
-    assert json.loads(slices.place) == {"store": "file://store", "launcher": "local", "run": "run-1"}
+    assert Place.model_validate_json(slices.place) == Place(
+        store="file://store", launcher="local", kubernetes=None, run="run-1"
+    )
     assert SftSlice.model_validate_json(slices.sft_union) == plan(resolved)["sft-d_t+d_sd"]
     assert json.loads(slices.evaluate_union)["arm"] == "D_T+D_SD"
 

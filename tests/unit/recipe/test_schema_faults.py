@@ -7,7 +7,7 @@ FaultsOf = Callable[..., Sequence[Fault]]
 SCALE_KEYS = (
     "scale keys: launcher, num_nodes, ranks_per_node, threads_per_rank, precision, zero_stage, pack_tokens, "
     "gradient_checkpointing, tensor_parallel, num_servers, concurrency, kv_cache_gib, request_timeout_s, "
-    "max_attempts"
+    "max_attempts, kubernetes, store"
 )
 
 
@@ -74,7 +74,7 @@ def test_an_unknown_profile_lists_the_profiles(faults_of: FaultsOf) -> None:
         Fault(
             "r.yaml:43 profiles.labtop",
             "unknown profile `labtop`",
-            "laptop, node8, cluster64",
+            "laptop, node8, cluster2, cluster64",
             "write `laptop`",
         ),
     )

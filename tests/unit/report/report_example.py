@@ -184,15 +184,16 @@ def artifacts(
                 version="0.1.0",
             ),
         )
-        made[name] = Artifact(manifest.model_copy(update={"digest": manifest.payload_digest()}), root / name)
+        manifest = manifest.model_copy(update={"digest": manifest.payload_digest()})
+        made[name] = Artifact(manifest, "", lambda _, path=root / name: path)
     return made
 
 
 def workspace(folder: Path) -> Workspace:
     """A workspace whose publishing makes a manifest and leaves the files where they are."""
 
-    def commit(path: Path, kind: Kind, metrics: Mapping[str, float | int | str], tokens: int) -> Manifest:
-        files = tuple(_entry(path, file) for file in sorted(path.iterdir()))
+    def commit(out: Workspace, kind: Kind, metrics: Mapping[str, float | int | str], tokens: int) -> Manifest:
+        files = tuple(_entry(out.path, file) for file in sorted(out.path.iterdir()))
         execution = Execution(started="", wall_s=0, cpu_s=0, tokens=tokens, host="", version="")
         return Manifest(
             kind=kind, task="report", key=sha("report"), slice={}, inputs={}, code="", seed=1, files=files,

@@ -126,7 +126,7 @@ def _changed(inputs: dict[str, Artifact], root: Path, name: str, rows: list[Any]
     file = "scores.jsonl" if name.startswith("evaluate") else "prompts.jsonl"
     (root / name).mkdir()
     write_jsonl(root / name / file, rows)
-    return {**inputs, name: inputs[name]._replace(path=root / name)}
+    return {**inputs, name: Artifact(inputs[name].manifest, "", lambda _: root / name)}
 
 
 def test_markup_of_models_and_data_is_text_on_the_page(inputs: dict[str, Artifact], tmp_path: Path) -> None:

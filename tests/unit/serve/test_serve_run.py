@@ -70,15 +70,15 @@ def artifact(kind: Kind, path: Path) -> Artifact:
         digest="3f" * 32,
         execution=execution,
     )
-    return Artifact(manifest, path)
+    return Artifact(manifest, "", lambda _: path)
 
 
 def workspace(folder: Path) -> Workspace:
     (folder / "files").mkdir()
     (folder / "scratch").mkdir()
 
-    def commit(path: Path, kind: Kind, metrics: Any, tokens: int) -> Manifest:
-        return artifact(kind, path).manifest.model_copy(update={"metrics": dict(metrics)})
+    def commit(out: Workspace, kind: Kind, metrics: Any, tokens: int) -> Manifest:
+        return artifact(kind, out.path).manifest.model_copy(update={"metrics": dict(metrics)})
 
     return Workspace(folder / "files", folder / "scratch", commit)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from spica.launch.contract import Training as Job
 from spica.recipe.slices import SftSlice
 
 
@@ -30,6 +31,10 @@ class Training:
     folder: Path
 
     @property
+    def inputs(self) -> dict[str, Path]:
+        return {"student": self.student, **{f"data-{n}": path for n, path in enumerate(self.data)}}
+
+    @property
     def out(self) -> Path:
         return self.folder / "out"
 
@@ -48,8 +53,7 @@ class Training:
         return torchrun(
             self.recipe.scale.ranks_per_node,
             *(module or ("-m", "spica.sft.train")),
-            *("--slice", str(self.folder / "slice.json"), "--student", str(self.student)),
-            *("--data", *map(str, self.data), "--out", str(self.out), "--scratch", str(self.scratch)),
+            *Job.arguments(self.folder / "slice.json", self.inputs, self.out, self.scratch),
         )
 
     def run(self) -> int:

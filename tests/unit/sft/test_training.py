@@ -34,7 +34,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def artifact(task: str, path: Path) -> Artifact:
     """A folder as an input; its manifest names the task alone."""
     manifest = Manifest.model_construct(task=task, digest=hashlib.sha256(task.encode()).hexdigest())
-    return Artifact(manifest, path)
+    return Artifact(manifest, "", lambda _: path)
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,9 @@ def published(
     folder = tmp_path_factory.mktemp("stage")
     results: list[Published] = []
 
-    def commit(path: Path, kind: str, metrics: Any, tokens: int) -> Manifest:
-        results.append(Published(path, kind, dict(metrics), tokens))
-        return artifact("sft-d_t", path).manifest
+    def commit(out: Workspace, kind: str, metrics: Any, tokens: int) -> Manifest:
+        results.append(Published(out.path, kind, dict(metrics), tokens))
+        return artifact("sft-d_t", out.path).manifest
 
     (folder / "files").mkdir()
     (folder / "scratch").mkdir()

@@ -1,0 +1,91 @@
+"""Files below one prefix of a bucket: list, upload, download, delete, many at a time."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from spica.artifacts.names import MANIFEST_NAME, relative_name
+from spica.artifacts.s3_faults import s3_faults
+from spica.errors import Fault, IntegrityError
+
+NUM_PARALLEL_FILES = 8
+MAX_KEYS_PER_DELETE = 1000
+
+
+class S3Prefix:
+    """The objects whose keys begin with `prefix` and a slash; names are what follows."""
+
+    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
+        """`client` is boto3's; several threads use it."""
+        self._client = client
+        self._bucket = bucket
+        self._start = f"{prefix}/"
+        self.uri = f"s3://{bucket}/{prefix}"
+
+    def sizes(self) -> dict[str, int]:
+        """Name -> bytes of every object.
+
+        Raises:
+            IntegrityError: a name that could lead out of a folder.
+            PrerequisiteError: the store cannot be reached.
+        """
+        found: dict[str, int] = {}
+        with self._faults():
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._start
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    found[item["Key"].removeprefix(self._start)] = item["Size"]
+        for name in found.keys() - {MANIFEST_NAME}:
+            try:
+                relative_name(name)
+            except ValueError as error:
+                remedy = f"remove the object {self._start}{name} from the bucket {self._bucket}"
+                raise IntegrityError(Fault(self.uri, str(error), "relative names", remedy)) from error
+        return found
+
+    def upload(self, folder: Path, names: Iterable[str]) -> None:
+        """Write files of `folder`; large ones in parts."""
+
+        def put(name: str) -> None:
+            with self._faults():
+                self._client.upload_file(str(folder / name), self._bucket, self._start + name)
+
+        in_parallel(put, names)
+
+    def download(self, folder: Path, names: Iterable[str], mode: int = 0o644) -> None:
+        """Read objects into `folder`; large ones in ranges. A file appears whole or not at all."""
+
+        def get(name: str) -> None:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with self._faults():
+                self._client.download_file(self._bucket, self._start + name, str(target))
+            target.chmod(mode)
+
+        in_parallel(get, names)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete objects; names that are not there are no error."""
+        keys = [{"Key": self._start + name} for name in names]
+        with self._faults():
+            for first in range(0, len(keys), MAX_KEYS_PER_DELETE):
+                part = {"Objects": keys[first : first + MAX_KEYS_PER_DELETE], "Quiet": True}
+                self._client.delete_objects(Bucket=self._bucket, Delete=part)
+
+    def _faults(self) -> AbstractContextManager[None]:
+        return s3_faults(self.uri, self._client.meta.endpoint_url)
+
+
+def in_parallel(work: Callable[[str], None], names: Iterable[str]) -> None:
+    """Do `work` on all names, several at a time; the first error ends it."""
+    with ThreadPoolExecutor(max_workers=NUM_PARALLEL_FILES) as pool:
+        try:
+            for _ in pool.map(work, names):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
