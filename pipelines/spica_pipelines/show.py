@@ -13,8 +13,8 @@ from spica.recipe.load import Resolved
 from spica.recipe.plan import Derived, derive, num_training_rows, plan
 
 if TYPE_CHECKING:
+    from spica.answers import Parts
     from spica.artifacts.runs import Run
-    from spica.serve.thought import Reply
 
 LABELS = {
     "num_ranks": "ranks",
@@ -87,7 +87,7 @@ def print_end(artifacts: Mapping[str, Artifact]) -> None:
     console.print(f"report: {artifacts['report'].path / 'report.html'}")
 
 
-def print_reply(reply: "Reply") -> None:
+def print_reply(reply: "Parts") -> None:
     """Print a thought and its solution, apart."""
     console = Console(highlight=False)
     for part, text in (("thought", reply.thought), ("solution", reply.solution)):

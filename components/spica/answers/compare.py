@@ -5,7 +5,7 @@ import re
 from typing import NamedTuple
 
 from spica.answers.extract import MAX_ANSWER_CHARS
-from spica.answers.normalise import normalise
+from spica.answers.normalise import normalise, unit
 from spica.artifacts.types import Gold
 
 TOLERANCE = 1e-6
@@ -19,7 +19,7 @@ _FRACTION = re.compile(rf"({_DECIMAL})/({_DECIMAL})")
 _MIXED = re.compile(r"(\d+)\+(\d+)/(\d+)")
 _LEFT_SIDE = re.compile(r"(?:\\?[A-Za-z][A-Za-z_0-9{}]{0,20}(?:\([A-Za-z]\))?\s*=\s*){1,4}")
 _LETTER = re.compile(
-    r"(?:(?:option|answer|choice)\b\s*:?\s*)?(?:\(([A-Z])\)|([A-Z])(?![A-Za-z0-9+\-*/^=]))\s*(.*)",
+    r"(?:the\s+)?(?:(?:option|answer|choice)\b\s*:?\s*)?(?:\(([A-Z])\)|([A-Z])(?![A-Za-z0-9+\-*/^=]))\s*(.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _WORD = re.compile(r"(yes|true|no|false)\s*(?:[,.;:!].*)?", re.IGNORECASE | re.DOTALL)
@@ -34,9 +34,10 @@ def equal(answer: str, gold: Gold) -> bool:
     """Compares an extracted answer with the gold one, both normalised alike.
 
     letter: the letter, or the value of its option; number: within TOLERANCE, a percent sign standing for the
-    number or its hundredth; yes_no: also true and false; text: letter case and spaces do not matter.
+    number or its hundredth; yes_no: also true and false; text: letter case, spaces and a leading "the" do not
+    matter. Two different units never equal each other, nor are they converted; one alone does not matter.
     """
-    if len(answer) > MAX_ANSWER_CHARS:
+    if len(answer) > MAX_ANSWER_CHARS or _units_differ(answer, _right(gold)):
         return False
     given = normalise(answer)
     if gold.kind == "letter":
@@ -44,6 +45,17 @@ def equal(answer: str, gold: Gold) -> bool:
     if gold.kind == "yes_no":
         return _yes_no(given) == _yes_no(gold.value) is not None
     return _same_value(given, normalise(gold.value))
+
+
+def _right(gold: Gold) -> str:
+    """The gold answer as text: the option that a letter names, if it has any."""
+    place = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(gold.value.upper()) if gold.kind == "letter" else -1
+    return gold.options[place] if 0 <= place < len(gold.options) else gold.value
+
+
+def _units_differ(given: str, right: str) -> bool:
+    first, second = unit(given), unit(right)
+    return first is not None and second is not None and first != second
 
 
 def _same_choice(given: str, gold: Gold) -> bool:
@@ -71,7 +83,11 @@ def _same_value(given: str, right: str) -> bool:
 
 
 def _same_text(given: str, right: str) -> bool:
-    return re.sub(r"\s", "", given).casefold() == re.sub(r"\s", "", right).casefold()
+    return _plain(given) == _plain(right)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s", "", re.sub(r"^the\s", "", text.casefold()))
 
 
 def _readings(number: _Number, other: _Number) -> tuple[float, ...]:

@@ -2,10 +2,7 @@ r"""Finds the final answer: the last `\boxed{}` of the solution block (protocol 
 
 import re
 
-THOUGHT_BEGIN = "<|begin_of_thought|>"
-THOUGHT_END = "<|end_of_thought|>"
-SOLUTION_BEGIN = "<|begin_of_solution|>"
-SOLUTION_END = "<|end_of_solution|>"
+from spica.answers.parts import SOLUTION_BEGIN, SOLUTION_END
 
 MAX_ANSWER_CHARS = 1000
 """A longer box holds no answer."""
@@ -25,14 +22,6 @@ def extract(response: str) -> str | None:
         if found is not None:
             return found
     return _last_box(response)
-
-
-def join_response(thought: str, solution: str) -> str:
-    """The paper's response format around a thought and a solution that came apart."""
-    return (
-        f"{THOUGHT_BEGIN}\n\n{thought.strip()}\n\n{THOUGHT_END}\n\n"
-        f"{SOLUTION_BEGIN}\n\n{solution.strip()}\n\n{SOLUTION_END}"
-    )
 
 
 def _last_box(text: str) -> str | None:

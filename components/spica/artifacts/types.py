@@ -71,6 +71,9 @@ class PromptRow(Row):
     """Official keys worth reporting by: version, level, subject, difficulty, question_type, glyphs ..."""
 
 
+RolloutVerdict = Literal["correct", "wrong", "malformed", "no_box", "no_end", "empty", "refused"]
+
+
 class Rollout(Row):
     """One response to one question."""
 
@@ -83,12 +86,16 @@ class Rollout(Row):
     """SHA-256 of the message that was sent (text and picture digests)."""
     temperature: float
     top_p: float
+    max_tokens: int
     seed: int
     response: str
+    """Without white space around it."""
     finish_reason: str
+    """As the endpoint said; of a refused one the reason, such as `HTTP 400 (BadRequestError)`."""
     num_tokens: int
     """Completion tokens as the endpoint counted them."""
-    verdict: Literal["correct", "wrong", "no_box", "no_end", "empty"]
+    verdict: RolloutVerdict
+    """malformed: right, but not one thought and one solution in their markers; refused: never answered."""
 
 
 class Message(Row):

@@ -1,7 +1,8 @@
 """The one client of OpenAI-compatible endpoints: distill, evaluate and serve ask through it."""
 
 from spica.chat.client import ask_all
+from spica.chat.faults import RefusedError
 from spica.chat.messages import build_messages, prompt_digest
 from spica.chat.types import ChatRequest, ChatResult
 
-__all__ = ["ChatRequest", "ChatResult", "ask_all", "build_messages", "prompt_digest"]
+__all__ = ["ChatRequest", "ChatResult", "RefusedError", "ask_all", "build_messages", "prompt_digest"]

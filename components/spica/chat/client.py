@@ -18,16 +18,21 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from spica.chat import faults
-from spica.chat.retry import backoff_s, retry_after_s
+from spica.chat.retry import backoff_s, retry_after_s, spread_s
 from spica.chat.stream import StreamFault, read_stream
 from spica.chat.types import ChatRequest, ChatResult
+from spica.errors import EndpointError
 
 logger = logging.getLogger("spica.chat")
 
 MAX_WAIT_S = 600.0
 """Longest Retry-After that is obeyed by waiting."""
+MAX_TOTAL_WAIT_S = 3600.0
+"""Longest that one request waits in all; an obeyed Retry-After costs no attempt, so this is what ends it."""
 
 _CONNECT_TIMEOUT_S = 10.0
+_ASKS_TO_WAIT = frozenset({429, 503})
+_ABOUT_THE_QUESTION = frozenset({400, 413, 422})
 _PASSING = frozenset({408, 409, 425, 429, *range(500, 600)}) - {501}
 _UNREADABLE = (
     aiohttp.ClientError,
@@ -43,11 +48,15 @@ _CONTEXT = re.compile(r"maximum context length (?:is|of) \d{1,9}")
 
 
 class _PassingFault(Exception):
-    """A fault that may be gone next time."""
+    """A fault that may be gone next time; `wait_s` is what the endpoint's Retry-After asks for."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         self.reason, self.wait_s = reason, wait_s
         super().__init__(reason)
+
+
+def _fatal(request: ChatRequest, error: faults.RefusedError) -> None:
+    raise error
 
 
 async def ask_all(
@@ -59,24 +68,28 @@ async def ask_all(
     max_attempts: int,
     api_key: str | None,
     on_result: Callable[[ChatRequest, ChatResult], None],
+    on_refused: Callable[[ChatRequest, faults.RefusedError], None] = _fatal,
 ) -> None:
     """Asks every request, `concurrency` at a time, in the order given; answers arrive in any order.
 
     `requests` is drawn lazily, so that one iterator may feed several endpoints. 429, 5xx, cut streams and
     silence are asked again; a Retry-After holds back every request to this endpoint, not only the one it
-    answered.
+    answered, and costs no attempt.
 
     Args:
         url: Base URL that ends in /v1.
         requests: What to ask.
         concurrency: Requests in flight.
         request_timeout_s: Longest silence before a stream counts as cut.
-        max_attempts: Tries per request.
+        max_attempts: Tries per request, refusals with Retry-After not counted.
         api_key: Bearer key or None.
         on_result: Called on the event loop with each request and its answer; what it raises ends the asking.
+        on_refused: Called likewise for a request that the endpoint will not take (400, 413, 422); such an
+            error ends the asking where this is left out.
 
     Raises:
-        EndpointError: Nothing listens, it refuses (400, 401, 403, 404, ...), or a fault did not pass.
+        EndpointError: Nothing listens, its certificate is not trusted, it refuses (401, 403, 404, ...), a
+            fault did not pass, or a request was put off for MAX_TOTAL_WAIT_S.
     """
     _check_target(url, api_key)
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
@@ -90,7 +103,12 @@ async def ask_all(
 
         async def work() -> None:
             for request in queue:
-                on_result(request, await endpoint.ask(request))
+                try:
+                    result = await endpoint.ask(request)
+                except faults.RefusedError as error:
+                    on_refused(request, error)
+                else:
+                    on_result(request, result)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -109,24 +127,35 @@ class _Endpoint:
         self._closed_until = 0.0
 
     async def ask(self, request: ChatRequest) -> ChatResult:
-        """Asks until there is an answer, a refusal, or no attempt left."""
+        """Asks until there is an answer, a refusal, no attempt left, or MAX_TOTAL_WAIT_S has been waited."""
         clock = asyncio.get_running_loop().time
-        for attempt in range(1, self._max_attempts + 1):
-            while (wait_s := self._closed_until - clock()) > 0:
-                await asyncio.sleep(wait_s)
+        num_faults, num_failed, waited_s = 0, 0, 0.0
+        while True:
+            while (closed_s := self._closed_until - clock()) > 0:
+                waited_s += await self._pause(request, spread_s(closed_s), waited_s)
             try:
                 return await self._attempt(request)
             except _PassingFault as fault:
-                if attempt == self._max_attempts:
-                    raise faults.gave_up(self._url, request.id, attempt, fault.reason) from None
-                logger.info("%s: %s, attempt %d of %d", request.id, fault.reason, attempt, self._max_attempts)
-                if fault.wait_s is None:
-                    await asyncio.sleep(backoff_s(attempt))
-                elif fault.wait_s > MAX_WAIT_S:
-                    raise faults.long_wait(self._url, fault.wait_s, MAX_WAIT_S) from None
-                else:
-                    self._closed_until = max(self._closed_until, clock() + fault.wait_s)
-        raise AssertionError("max_attempts is at least 1")
+                num_faults += 1
+                num_failed += fault.wait_s is None
+                if num_failed == self._max_attempts:
+                    raise faults.gave_up(self._url, request.id, num_failed, fault.reason) from None
+                logger.info("%s: %s, fault %d", request.id, fault.reason, num_faults)
+                if fault.wait_s is not None:
+                    self._close_for(fault.wait_s)
+            waited_s += await self._pause(request, backoff_s(num_faults), waited_s)
+
+    def _close_for(self, wait_s: float) -> None:
+        """Holds back every request for as long as the endpoint asks."""
+        if wait_s > MAX_WAIT_S:
+            raise faults.long_wait(self._url, wait_s, MAX_WAIT_S)
+        self._closed_until = max(self._closed_until, asyncio.get_running_loop().time() + wait_s)
+
+    async def _pause(self, request: ChatRequest, pause_s: float, waited_s: float) -> float:
+        if waited_s + pause_s > MAX_TOTAL_WAIT_S:
+            raise faults.put_off(self._url, request.id, waited_s, MAX_TOTAL_WAIT_S)
+        await asyncio.sleep(pause_s)
+        return pause_s
 
     async def _attempt(self, request: ChatRequest) -> ChatResult:
         try:
@@ -141,6 +170,10 @@ class _Endpoint:
             raise _PassingFault(str(fault)) from None
         except TimeoutError:
             raise _PassingFault("no sign of life within request_timeout_s") from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise faults.untrusted(self._url, _tls_reason(error.certificate_error)) from None
+        except aiohttp.ClientSSLError as error:
+            raise faults.no_tls(self._url, _tls_reason(error.os_error)) from None
         except aiohttp.ClientConnectorError as error:
             reason = _reason(error.os_error)
             if not self._answered:
@@ -152,11 +185,12 @@ class _Endpoint:
     async def _refuse(self, request: ChatRequest, response: aiohttp.ClientResponse) -> None:
         """Turns a status other than 200 into the right exception."""
         if response.status in _PASSING:
-            wait_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
-            raise _PassingFault(f"HTTP {response.status}", wait_s)
+            header = response.headers.get("Retry-After") if response.status in _ASKS_TO_WAIT else None
+            raise _PassingFault(f"HTTP {response.status}", retry_after_s(header, datetime.now(UTC)))
         if response.status == 404:
             raise faults.wrong_model(self._url, request.model, await self._served_models())
-        raise faults.refused(self._url, response.status, request.id, await _detail(response))
+        refusal = faults.refusal(self._url, response.status, request.id, await _detail(response))
+        raise (faults.RefusedError if response.status in _ABOUT_THE_QUESTION else EndpointError)(refusal)
 
     async def _served_models(self) -> list[str]:
         try:
@@ -187,6 +221,12 @@ def _reason(error: OSError) -> str:
     if error.errno is not None and error.errno in errno.errorcode:
         return os.strerror(error.errno)
     return error.strerror or type(error).__name__
+
+
+def _tls_reason(error: Exception) -> str:
+    """What is wrong in OpenSSL's words: "self-signed certificate", "wrong version number", ..."""
+    said = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+    return str(said).replace("_", " ").lower() if said else type(error).__name__
 
 
 def _check_target(url: str, api_key: str | None) -> None:

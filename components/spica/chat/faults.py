@@ -21,6 +21,15 @@ _ALLOWED = {
 }
 
 
+class RefusedError(EndpointError):
+    """The endpoint will not take this one request (400, 413, 422); others it may well answer."""
+
+    @property
+    def reason(self) -> str:
+        """HTTP status, and what the endpoint names as the reason."""
+        return self.faults[0].found
+
+
 def shown(url: str) -> str:
     """The URL without what may be secret in it: credentials and query."""
     try:
@@ -37,7 +46,7 @@ def bad_url(url: str) -> EndpointError:
             where="endpoint URL",
             found=f"{shown(url)} (credentials and query are never shown)",
             allowed="http://HOST/v1 or https://HOST/v1 without credentials in it",
-            next="correct models.teacher.url in the recipe; a key belongs in the variable of api_key_env",
+            next="correct --url, or models.teacher.url in the recipe; keys belong in api_key_env's variable",
         )
     )
 
@@ -66,15 +75,37 @@ def down(url: str, reason: str) -> EndpointError:
     )
 
 
-def refused(url: str, status: int, request_id: str, detail: str) -> EndpointError:
-    """The endpoint will not answer this however often it is asked."""
+def untrusted(url: str, reason: str) -> EndpointError:
+    """Its certificate was not issued by anyone this machine trusts."""
     return EndpointError(
         Fault(
-            where=f"endpoint {shown(url)}, request {request_id}",
-            found=f"HTTP {status}{f' ({detail})' if detail else ''}",
-            allowed=_ALLOWED.get(status, "an OpenAI-compatible answer to POST /chat/completions"),
-            next=_NEXT.get(status, f"check the base URL: curl {shown(url)}/models"),
+            where=f"endpoint {shown(url)}",
+            found=f"certificate not trusted: {reason}",
+            allowed="a certificate that the CA bundle vouches for, and for this host name",
+            next="export SSL_CERT_FILE=/path/to/ca-bundle.pem with the CA that issued it",
         )
+    )
+
+
+def no_tls(url: str, reason: str) -> EndpointError:
+    """Something listens there, but TLS cannot be agreed upon."""
+    return EndpointError(
+        Fault(
+            where=f"endpoint {shown(url)}",
+            found=f"no TLS connection: {reason}",
+            allowed="a server that speaks TLS at an https:// URL",
+            next="write http:// if this server speaks no TLS; else look at its TLS versions",
+        )
+    )
+
+
+def refusal(url: str, status: int, request_id: str, detail: str) -> Fault:
+    """The endpoint will not answer this however often it is asked."""
+    return Fault(
+        where=f"endpoint {shown(url)}, request {request_id}",
+        found=f"HTTP {status}{f' ({detail})' if detail else ''}",
+        allowed=_ALLOWED.get(status, "an OpenAI-compatible answer to POST /chat/completions"),
+        next=_NEXT.get(status, f"check the base URL: curl {shown(url)}/models"),
     )
 
 
@@ -85,7 +116,7 @@ def wrong_model(url: str, model: str, served: list[str]) -> EndpointError:
             where=f"endpoint {shown(url)}",
             found=f"HTTP 404 for model {model!r}",
             allowed=f"models served there: {', '.join(served)}" if served else "a base URL that ends in /v1",
-            next=f"correct the model or the URL in the recipe; look with: curl {shown(url)}/models",
+            next=f"correct the model or the URL; look with: curl {shown(url)}/models",
         )
     )
 
@@ -110,5 +141,18 @@ def long_wait(url: str, retry_after_s: float, max_wait_s: float) -> EndpointErro
             found=f"it asks to wait {retry_after_s:.0f} s (Retry-After)",
             allowed=f"at most {max_wait_s:.0f} s",
             next="run again when the quota is back: finished requests are kept",
+        )
+    )
+
+
+def put_off(url: str, request_id: str, waited_s: float, max_wait_s: float) -> EndpointError:
+    """The endpoint asked to wait again and again."""
+    return EndpointError(
+        Fault(
+            where=f"endpoint {shown(url)}, request {request_id}",
+            found=f"put off again and again (Retry-After) for {waited_s:.0f} s",
+            allowed=f"an answer within {max_wait_s:.0f} s of waiting",
+            next="lower concurrency to what the endpoint's rate limit allows, then run again: finished "
+            "requests are kept",
         )
     )

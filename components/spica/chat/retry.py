@@ -4,6 +4,7 @@ import random
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+_SHORTEST_WAIT_S = 0.1
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
 
@@ -21,7 +22,15 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
 
-def backoff_s(attempt: int) -> float:
-    """Seconds to wait after failed attempt 1, 2, ...: doubling, with jitter against marching in step."""
-    longest = min(_FIRST_WAIT_S * 2 ** (attempt - 1), _LONGEST_WAIT_S)
-    return random.uniform(longest / 2, longest)
+def backoff_s(num_faults: int) -> float:
+    """Seconds to wait after the first, second ... fault of one request: anything up to a doubling limit.
+
+    Full jitter (Brooker, "Exponential backoff and jitter", AWS 2015), but never no pause at all.
+    """
+    longest = min(_FIRST_WAIT_S * 2 ** (min(num_faults, 32) - 1), _LONGEST_WAIT_S)
+    return max(_SHORTEST_WAIT_S, random.uniform(0.0, longest))
+
+
+def spread_s(wait_s: float) -> float:
+    """At least `wait_s`, and a random fraction more, so that those who wait together do not wake together."""
+    return wait_s + random.uniform(0.0, max(wait_s / 4, _FIRST_WAIT_S))

@@ -1,7 +1,7 @@
 """card.json: what a data set holds and what was left out of it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spica.artifacts.types import ChatRow
@@ -11,7 +11,12 @@ MAX_EXAMPLES = 20
 
 
 def card(
-    rows: Sequence[ChatRow], num_val: int, response: str, num_unsolved: int, cleaned: Cleaned
+    rows: Sequence[ChatRow],
+    num_val: int,
+    response: str,
+    num_unsolved: int,
+    verdicts: Mapping[str, int],
+    cleaned: Cleaned,
 ) -> dict[str, Any]:
     """Counts per source and number of steps, lengths, and everything refused with its reason.
 
@@ -20,6 +25,7 @@ def card(
         num_val: How many of them are held out.
         response: `thought` or `answer`.
         num_unsolved: Questions without a correct rollout.
+        verdicts: How many rollouts of all questions got which verdict.
         cleaned: What was sorted out.
     """
     extra = [row.model_extra or {} for row in rows]
@@ -31,6 +37,7 @@ def card(
             [len(row.messages[-1].content) for row in rows],
         )
     )
+    rejected = {verdict: num for verdict, num in verdicts.items() if verdict != "correct"}
     reasons = Counter(one.reason.partition(": ")[2] or one.reason for one in cleaned.quarantined)
     return {
         "response": response,
@@ -42,6 +49,7 @@ def card(
         "response_length": {"unit": unit, **_lengths(lengths)},
         "refused": {
             "unsolved": {"num": num_unsolved, "reason": "no rollout was correct"},
+            "rollouts": {"num": sum(rejected.values()), "reasons": rejected},
             "quarantined": {
                 "num": len(cleaned.quarantined),
                 "reasons": dict(reasons.most_common(MAX_EXAMPLES)),

@@ -68,7 +68,7 @@ def chat_row(prompt: Prompt, sample: Sample, response: str) -> ChatRow:
         "prompt_digest": rollout.prompt_digest,
     }
     if thought:
-        names = ("temperature", "top_p", "seed", "verdict", "num_tokens")
+        names = ("temperature", "top_p", "max_tokens", "seed", "verdict", "num_tokens")
         origin |= {name: getattr(rollout, name) for name in names}
         origin["rollout_index"] = rollout.index
     messages = tuple(Message.model_validate({"role": role, "content": text}) for role, text in turns if text)

@@ -45,7 +45,8 @@ def run(slice: DatasetSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
     train = [row for row in rows if row.id not in held_out]
     val = [row for row in rows if row.id in held_out]
     num_unsolved = _num_questions(prompts) - _num_questions(rollouts, "kept.jsonl")
-    contents = card(rows, len(val), slice.response, num_unsolved, cleaned)
+    verdicts = json.loads((rollouts / "pass_rates.json").read_bytes())["verdicts"]
+    contents = card(rows, len(val), slice.response, num_unsolved, verdicts, cleaned)
     _write(out.path, prompts, train, val, contents, cleaned)
     metrics = {
         "num_train": len(train),

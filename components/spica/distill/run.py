@@ -37,7 +37,7 @@ def run(slice: DistillSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
 
     Raises:
         DataError: Question ids are not unique, a picture is missing.
-        EndpointError: The teacher cannot be asked.
+        EndpointError: The teacher cannot be asked, or refuses more than single questions.
         PrerequisiteError: The key's variable is not set.
     """
     prompts = inputs["prompts"].path
@@ -50,7 +50,7 @@ def run(slice: DistillSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
             num_done = len(draws) - len(missing)
             print(f"{len(draws)} rollouts of {len(rows)} questions, {num_done} done", flush=True)
             with open_teacher(slice, inputs.get("teacher"), out.scratch, launcher) as teacher:
-                for rollout in sample(slice, missing, prompts, teacher, journal):
+                for rollout in sample(slice, missing, prompts, teacher, journal, num_done):
                     done[rollout.id, rollout.index] = rollout
     rollouts = [done[draw.row.id, draw.index] for draw in draws]
     return _publish(rows, rollouts, prompts, out)
@@ -76,16 +76,16 @@ def _publish(rows: list[PromptRow], rollouts: list[Rollout], prompts: Path, out:
     rates = pass_rates(rows, rollouts)
     write_jsonl(out.path / "rollouts.jsonl", rollouts)
     write_jsonl(out.path / "kept.jsonl", kept)
-    (out.path / "pass_rates.json").write_text(json.dumps(rates, indent=1, sort_keys=True) + "\n")
+    text = json.dumps(rates, indent=1, sort_keys=True) + "\n"
+    (out.path / "pass_rates.json").write_text(text, encoding="utf-8")
     for path in sorted({image.path for row in rows for image in row.images}):
         target = out.path / relative_name(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(prompts / path, target)
-    num_correct = sum(rollout.verdict == "correct" for rollout in rollouts)
     metrics = {
         "num_questions": len(rows),
         "num_rollouts": len(rollouts),
-        "num_correct": num_correct,
+        **{f"num_{name}": rates["verdicts"].get(name, 0) for name in ("correct", "malformed", "refused")},
         "num_kept": len(kept),
         "pass_rate": rates["overall"],
     }

@@ -8,12 +8,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from spica.answers import join_response, judge
+from spica.answers import has_thought, join_response, judge
 from spica.artifacts.journal import Journal
-from spica.artifacts.types import PromptRow, Rollout
-from spica.chat import ChatRequest, ChatResult, ask_all, build_messages, prompt_digest
+from spica.artifacts.types import PromptRow, Rollout, RolloutVerdict
+from spica.chat import ChatRequest, ChatResult, RefusedError, ask_all, build_messages, prompt_digest
 from spica.chat.telling import telling
 from spica.distill.progress import Progress
+from spica.distill.refusals import Refusals
 from spica.distill.teacher import OpenTeacher
 from spica.recipe.slices import DistillSlice
 
@@ -47,24 +48,44 @@ def request_seed(seed: int, row_id: str, index: int) -> int:
 
 
 def sample(
-    slice: DistillSlice, draws: Sequence[Draw], images_root: Path, teacher: OpenTeacher, journal: Journal
+    slice: DistillSlice,
+    draws: Sequence[Draw],
+    images_root: Path,
+    teacher: OpenTeacher,
+    journal: Journal,
+    num_done: int = 0,
 ) -> list[Rollout]:
     """Has every rollout drawn; a progress line comes every few seconds.
 
+    A question that the teacher refuses gives a rollout with the verdict `refused`.
+
+    Args:
+        slice: Sampling, prompt, patience.
+        draws: What is missing.
+        images_root: Folder to which the questions' picture paths are relative.
+        teacher: Who is asked.
+        journal: Receives each rollout as it comes.
+        num_done: Rollouts that an earlier run has drawn.
+
     Raises:
-        EndpointError: The teacher refuses or is gone; what came before is in the journal.
+        EndpointError: The teacher refuses all or too much, or is gone; what came before is in the journal.
         DataError: A picture is missing.
     """
     asked: dict[str, _Asked] = {}
     rollouts: list[Rollout] = []
     progress = Progress(len(draws))
+    refusals = Refusals(num_done + len(draws), slice.rollouts.num_rollouts, answered=num_done > 0)
 
-    def on_result(request: ChatRequest, result: ChatResult) -> None:
+    def keep(request: ChatRequest, result: ChatResult | RefusedError) -> None:
         draw, digest = asked.pop(request.id)
         rollout = _rollout(slice, draw, digest, teacher.name, request.seed, result)
         journal.append(rollout)
         rollouts.append(rollout)
         progress.count(rollout.num_tokens, rollout.verdict == "correct")
+
+    def on_result(request: ChatRequest, result: ChatResult) -> None:
+        keep(request, result)
+        refusals.answered = True
 
     async def ask() -> None:
         async with telling(progress.line):
@@ -76,9 +97,12 @@ def sample(
                 max_attempts=slice.requests.max_attempts,
                 api_key=teacher.api_key,
                 on_result=on_result,
+                on_refused=refusals.add,
             )
 
     asyncio.run(ask())
+    for request, error in refusals.accepted():
+        keep(request, error)
     return rollouts
 
 
@@ -109,9 +133,22 @@ def _requests(
 
 
 def _rollout(
-    slice: DistillSlice, draw: Draw, digest: str, teacher: str, seed: int, result: ChatResult
+    slice: DistillSlice,
+    draw: Draw,
+    digest: str,
+    teacher: str,
+    seed: int,
+    result: ChatResult | RefusedError,
 ) -> Rollout:
-    response = join_response(result.reasoning, result.text) if result.reasoning else result.text
+    if isinstance(result, RefusedError):
+        response, finish_reason, num_tokens = "", result.reason, 0
+        verdict: RolloutVerdict = "refused"
+    else:
+        response = join_response(result.reasoning, result.text) if result.reasoning else result.text.strip()
+        finish_reason, num_tokens = result.finish_reason, result.num_tokens
+        verdict = judge(response, finish_reason, draw.row.gold)
+        if verdict == "correct" and not has_thought(response):
+            verdict = "malformed"
     return Rollout(
         id=draw.row.id,
         index=draw.index,
@@ -119,9 +156,10 @@ def _rollout(
         prompt_digest=digest,
         temperature=slice.rollouts.temperature,
         top_p=slice.rollouts.top_p,
+        max_tokens=slice.rollouts.max_tokens,
         seed=seed,
         response=response,
-        finish_reason=result.finish_reason,
-        num_tokens=result.num_tokens,
-        verdict=judge(response, result.finish_reason, draw.row.gold),
+        finish_reason=finish_reason,
+        num_tokens=num_tokens,
+        verdict=verdict,
     )

@@ -46,5 +46,6 @@ def run(slice: EvaluateSlice, inputs: Mapping[str, Artifact], out: Workspace, la
     scores = [score(question.item, answers[question.key], slice.arm, tokenizer) for question in questions]
     summary = summarise(slice.arm, items, scores, slice.evaluate.repetition_penalties)
     write_jsonl(out.path / "scores.jsonl", scores)
-    (out.path / "summary.json").write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+    (out.path / "summary.json").write_text(text, encoding="utf-8")
     return out.publish("scores", flatten(summary), tokens=sum(row.num_tokens for row in scores))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from spica.answers import extract, judge
-from spica.answers.extract import THOUGHT_BEGIN, THOUGHT_END
+from spica.answers.parts import thought_span
 from spica.artifacts.types import Score
 from spica.errors import DataError, Fault
 from spica.evaluate import tasks
@@ -36,16 +36,12 @@ def load_tokenizer(checkpoint: Path) -> Any:
 
 
 def num_thought_tokens(response: str, tokenizer: Any) -> int:
-    """Tokens between the thought markers; to the end where the closing one is missing, 0 without a thought.
+    """Tokens of the thought (`thought_span`), a cut one to its end; 0 without a thought.
 
     The whole response is tokenized and the tokens that start inside the thought are counted: were it cut out
     first, its ends might merge otherwise. Special tokens that the tokenizer would add are not counted.
     """
-    head, opened, rest = response.partition(THOUGHT_BEGIN)
-    if not opened:
-        return 0
-    begin = len(head) + len(opened)
-    end = begin + len(rest.partition(THOUGHT_END)[0])
+    begin, end = thought_span(response)
     offsets = tokenizer.encode(response, add_special_tokens=False).offsets
     return sum(begin <= start < end for start, _ in offsets)
 

@@ -57,15 +57,16 @@ def _uri(loc: Loc, uri: str, schemes: tuple[str, ...]) -> Problems:
     allowed = " or ".join(f"{scheme}://..." for scheme in schemes)
     try:
         parts = urlsplit(uri)
-        has_secret = "@" in parts.netloc and parts.scheme in ("http", "https", "s3")
+        has_secret = "@" in parts.netloc and parts.scheme != "hf"
+        has_query = bool(parts.query) and parts.scheme not in ("miniature", "file")
     except ValueError:
         yield Problem(loc, show(uri), allowed, "write a URI")
         return
-    if has_secret:
+    if has_secret or has_query:
         yield Problem(
             loc,
-            "a URI with a user or password (not shown)",
-            allowed + " without credentials",
+            f"a URI with {'a user or password' if has_secret else 'a query'} (not shown)",
+            allowed + (" without credentials" if has_secret else " without a query, which may hold a key"),
             "take it out; keys come from the environment (models.teacher.api_key_env, AWS_...)",
         )
     elif parts.scheme not in schemes or not (parts.netloc or parts.path.strip("/")):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from markupsafe import escape
 
-from spica.answers.extract import SOLUTION_BEGIN, SOLUTION_END, THOUGHT_BEGIN, THOUGHT_END
+from spica.answers import split_response
 from spica.artifacts.types import PromptRow, Score
 from spica.recipe.schema import Arm
 from spica.report.outcomes import ARMS, DEV, Outcomes, read_rows
@@ -142,15 +142,6 @@ def read_picture(path: Path) -> Picture:
     return Picture(f"data:image/{kind};base64,{data}", picture.width, picture.height)
 
 
-def split_response(response: str) -> tuple[str, str]:
-    """Thought and solution of a response without markers; where no thought begins all is solution."""
-    head, opened, rest = response.partition(THOUGHT_BEGIN)
-    if not opened:
-        return "", _unmark(response)
-    thought, _, solution = rest.partition(THOUGHT_END)
-    return (head + thought).strip(), _unmark(solution)
-
-
 def cut(text: str, length: int) -> str:
     """At most `length` characters: the beginning and the end, and between them how much is missing."""
     if len(text) <= length:
@@ -180,12 +171,6 @@ def _response(arm: Arm, row: Score) -> Response:
         row.num_tokens,
         row.num_thought_tokens,
     )
-
-
-def _unmark(text: str) -> str:
-    for marker in (SOLUTION_BEGIN, SOLUTION_END, THOUGHT_END, "<|im_end|>"):
-        text = text.replace(marker, "")
-    return text.strip()
 
 
 def _title(item: PromptRow) -> str:

@@ -52,7 +52,7 @@ def render(slice: ReportSlice, figures: Figures, cases: list[Case], manifests: M
     environment.filters.update(
         pct=percent, points=points, interval=interval, duration=duration, digits=digits, pretty=pretty
     )
-    script = (TEMPLATES / "report.js").read_text()
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     return environment.get_template("report.html.j2").render(
         slice=slice,
         f=figures,
@@ -70,7 +70,7 @@ def render(slice: ReportSlice, figures: Figures, cases: list[Case], manifests: M
         plots=_plots(figures),
         describe=describe,
         scope=scope,
-        style=Markup((TEMPLATES / "report.css").read_text()),
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )

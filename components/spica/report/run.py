@@ -36,8 +36,9 @@ def run(slice: ReportSlice, inputs: Mapping[str, Artifact], out: Workspace, laun
     figures = compute(slice, outcomes, inputs)
     cases = build_cases(outcomes, benchmarks, scores)
     content = json.dumps(document(slice, figures, manifests), indent=1, ensure_ascii=False, allow_nan=False)
-    (out.path / "report.json").write_text(content + "\n")
-    (out.path / "report.html").write_text(render(slice, figures, cases, manifests))
+    (out.path / "report.json").write_text(content + "\n", encoding="utf-8")
+    page = render(slice, figures, cases, manifests)
+    (out.path / "report.html").write_text(page, encoding="utf-8")
     print(f"report: {figures.headline.text}", flush=True)
     failed = [result for result in figures.gates if not result.passed]
     for result in failed:

@@ -59,7 +59,7 @@ class Rollouts(NamedTuple):
 
 def read_losses(folder: Path) -> Losses:
     """Losses of a checkpoint artifact's metrics.jsonl."""
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_bytes().splitlines()]
     train = [(row["step"], row["loss"]) for row in rows if "loss" in row]
     val = [(row["step"], row["val_loss"]) for row in rows if "val_loss" in row]
     return Losses(
@@ -76,5 +76,5 @@ def read_rollouts(folder: Path) -> Rollouts:
 
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a chat artifact."""
-    card: dict[str, Any] = json.loads((folder / "card.json").read_text())
+    card: dict[str, Any] = json.loads((folder / "card.json").read_bytes())
     return card

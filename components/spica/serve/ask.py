@@ -5,11 +5,11 @@ import hashlib
 import tempfile
 from pathlib import Path
 
+from spica.answers import Parts, split_response
 from spica.artifacts.types import Gold, Image, PromptRow
 from spica.chat import ChatRequest, ChatResult, ask_all, build_messages
 from spica.errors import DataError, Fault
 from spica.recipe.slices import ServeSlice
-from spica.serve.thought import Reply, split_response
 
 MODEL = "spica"
 """Name under which `serve` offers its model."""
@@ -20,7 +20,7 @@ MAX_PIXELS = 16_000_000
 """A larger picture is refused before it is decoded."""
 
 
-def ask(slice: ServeSlice, url: str, question: str, image: Path | None = None, model: str = MODEL) -> Reply:
+def ask(slice: ServeSlice, url: str, question: str, image: Path | None = None, model: str = MODEL) -> Parts:
     """Ask a question in the recipe's prompt.
 
     Args:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from spica.answers import extract, judge
+from spica.answers import extract, judge, split_response
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.rows import read_jsonl
 from spica.artifacts.types import PromptRow, Row
@@ -18,7 +18,6 @@ from spica.launch.contract import Launcher
 from spica.recipe.slices import ServeSlice
 from spica.serve.ask import ask_row
 from spica.serve.server import model_server
-from spica.serve.thought import split_response
 
 NUM_STEPS = 3
 """The question asked has this many steps, or the nearest number: long to think, short to read."""
@@ -68,7 +67,7 @@ def run(slice: ServeSlice, inputs: Mapping[str, Artifact], out: Workspace, launc
     if answer.image:
         (out.path / answer.image).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(dev / answer.image, out.path / answer.image)
-    (out.path / "answer.json").write_text(answer.model_dump_json(indent=1) + "\n")
+    (out.path / "answer.json").write_text(answer.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return out.publish("answer", {"model": arm, "correct": int(answer.correct)}, tokens=result.num_tokens)
 
 
@@ -86,7 +85,7 @@ def choose(rows: list[PromptRow]) -> PromptRow:
 
 
 def _best_model(path: Path, inputs: Mapping[str, Artifact]) -> str:
-    best = json.loads(path.read_text()).get("best_model")
+    best = json.loads(path.read_bytes()).get("best_model")
     if f"checkpoint-{best}" not in inputs:
         raise DataError(
             Fault(

@@ -8,10 +8,11 @@ Theorem proofs (TP_*) have no answer to compare and are not read. A row of OE_MM
      "question": "What is the period of small oscillations?", "solution": ["..."], "final_answer": ["$1.25$"],
      "is_multiple_answer": false, "unit": "s", "answer_type": "Numerical", "error": "5e-2"}
 
-`unit`, `error` (absolute tolerance), `answer_type` and `subset` go into meta; several answers are joined by
-", ".
+`unit`, `error` (absolute tolerance), `answer_type` and `subset` go into meta. Several answers are joined by
+", " in the gold; `answers` in meta holds them as a JSON list, since one may be a tuple such as (1, 2).
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,18 @@ def parse(record: Record) -> list[Draft]:
     context = text_of(row, "context") + "\n" if row.get("context") else ""
     question, tags = take_tags(context + text_of(row, "question"))
     pictures = _pictures(record, list(dict.fromkeys(tags)))
+    answers = _answers(row.get("final_answer"))
     return [
         Draft(
             id=f"{record.file.stem}-{text_of(row, 'id')}",
             question=question,
-            gold=_gold(row.get("final_answer")),
+            gold=answers[0] if len(answers) == 1 else Gold(kind="text", value=", ".join(_values(answers))),
             modality=facts.modality or ("both" if pictures else "text"),
             pictures=pictures,
             num_steps=facts.num_steps[0] if facts.num_steps else None,
             meta={"subset": record.file.stem}
             | meta_of(row, subfield="subfield", unit="unit", error="error", answer_type="answer_type")
+            | ({"answers": json.dumps(_values(answers))} if len(answers) > 1 else {})
             | facts.meta,
         )
     ]
@@ -71,13 +74,15 @@ def _file(record: Record, number: str) -> Path:
         return locate(record, f"img_{number}.jpg", _PICTURE_FOLDERS)
 
 
-def _gold(final_answer: Any) -> Gold:
+def _answers(final_answer: Any) -> list[Gold]:
     if (
         not isinstance(final_answer, list)
         or not final_answer
         or not all(isinstance(a, str) for a in final_answer)
     ):
         raise BadRowError("final_answer: a list of texts is needed")
-    if len(final_answer) == 1:
-        return parse_gold(final_answer[0])
-    return Gold(kind="text", value=", ".join(parse_gold(answer).value for answer in final_answer))
+    return [parse_gold(answer) for answer in final_answer]
+
+
+def _values(golds: list[Gold]) -> list[str]:
+    return [gold.value for gold in golds]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.resolve import materialize
@@ -14,7 +15,7 @@ from spica.artifacts.types import PromptRow, Quarantined
 from spica.artifacts.workspace import Workspace
 from spica.errors import DataError, Fault
 from spica.launch.contract import Launcher
-from spica.recipe.schema import Source
+from spica.recipe.schema import Benchmark, Source
 from spica.recipe.slices import SourcesSlice
 from spica.sources import llava_onevision, mathverse, mathvision, mmmu, olympiadbench, questions
 from spica.sources.draft import BadRowError, Draft, Record, is_utf8
@@ -24,7 +25,12 @@ from spica.sources.records import read_records
 log = logging.getLogger("spica.sources")
 
 MAX_BAD_FRACTION = 0.5
-"""Above this share of unusable rows the format or the folder is wrong; below, bad rows are put aside."""
+"""Above this share of unusable rows the format or the folder is wrong; below, bad rows are put aside.
+
+Of a benchmark no row may be bad: an accuracy over fewer questions is another figure.
+"""
+_BENCHMARKS = get_args(Benchmark)
+_MAX_SHOWN = 10
 
 
 def run(slice: SourcesSlice, inputs: Mapping[str, Artifact], out: Workspace, launcher: Launcher) -> Manifest:
@@ -34,7 +40,7 @@ def run(slice: SourcesSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
 
     Raises:
         RecipeError, PrerequisiteError: A URI that cannot be read.
-        DataError: A source with no or mostly unusable rows, or two sources of one name.
+        DataError: A source with no or mostly unusable rows, a benchmark with one, or two sources of one name.
     """
     rows: list[PromptRow] = []
     bad: list[Quarantined] = []
@@ -75,7 +81,7 @@ def read_source(
         seed: Of the draw.
 
     Raises:
-        DataError: No row file, no usable row, or more unusable rows than usable ones.
+        DataError: No row file, no usable row, more unusable rows than usable ones, or one of a benchmark.
     """
     bad: list[Quarantined] = []
     drafts = list(_drafts(source, place, bad))
@@ -91,11 +97,14 @@ def read_source(
             kept[i] = _prompt_row(source.name, draft, out)
         except BadRowError as error:
             bad.append(_quarantined(source, record, error))
-    if len(bad) > MAX_BAD_FRACTION * (len(kept) + len(bad)) or not kept:
-        shown = "; ".join(str(one) for one in bad[:3]) or "empty files"
+    max_bad = 0.0 if source.format in _BENCHMARKS else MAX_BAD_FRACTION
+    if len(bad) > max_bad * (len(kept) + len(bad)) or not kept:
+        shown = "; ".join(str(one) for one in bad[:_MAX_SHOWN]) or "empty files"
         found = f"{len(bad)} of {len(kept) + len(bad)} rows are unusable: {shown}"
         advice = f"check `uri` and `format: {source.format}` of the source in the recipe"
-        allowed = f"at least one row, and at most {MAX_BAD_FRACTION:.0%} unusable"
+        if source.format in _BENCHMARKS and kept:
+            advice += ", or mend these rows: fewer questions would give another accuracy"
+        allowed = f"at least one row, and at most {max_bad:.0%} unusable"
         raise DataError(Fault(f"source {source.name}", found, allowed, advice))
     if bad:
         log.warning("%s: %d rows put aside in quarantine.jsonl, first %s", source.name, len(bad), bad[0])

@@ -64,7 +64,7 @@ def set_pixel_budget(folder: Path, min_pixels: int, max_pixels: int) -> None:
         if section:
             config[section] = processor
         path.unlink()  # It may be a link to a download.
-        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def check_checkpoint(folder: Path) -> None:

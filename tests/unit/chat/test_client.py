@@ -2,13 +2,20 @@
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from spica.chat import ChatRequest, ChatResult, ask_all
 from spica.errors import EndpointError
@@ -26,15 +33,39 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def serving(app: web.Application) -> AsyncIterator[str]:
+async def serving(app: web.Application, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}/v1"
     finally:
         await runner.cleanup()
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """A server's TLS with a certificate that nobody else vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    written = certificate.public_bytes(pem)
+    written += key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    (folder / "server.pem").write_bytes(written)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
 
 
 def scripted(handler: Handler) -> web.Application:
@@ -140,14 +171,13 @@ async def test_a_passing_fault_is_asked_again(fault: Any) -> None:
 @pytest.mark.parametrize(
     ("fault", "found"),
     [
-        ("429", "HTTP 429, the last of 2 attempts"),
         ("503", "HTTP 503, the last of 2 attempts"),
         ("cut", "the connection was cut (ClientPayloadError), the last of 2 attempts"),
         ("slow", "no sign of life within request_timeout_s, the last of 2 attempts"),
     ],
 )
 async def test_a_fault_that_stays_ends_after_max_attempts(fault: Any, found: str) -> None:
-    service = {"faults": ((fault, 1.0),), "retry_after_s": 0, "slow_s": 2.0}
+    service = {"faults": ((fault, 1.0),), "slow_s": 2.0}
     async with serving(teacher(**service)) as url:
         with pytest.raises(EndpointError) as error:
             await ask(url, max_attempts=2, request_timeout_s=0.2)
@@ -169,6 +199,58 @@ async def test_retry_after_holds_back_every_request_to_the_endpoint() -> None:
         await ask(url, *map(question, range(6)), concurrency=2)
     assert [arrived - arrivals[0] < 0.5 for arrived in arrivals[:2]] == [True, True]
     assert min(arrivals[2:]) - arrivals[0] >= 0.95
+
+
+async def test_an_obeyed_retry_after_costs_no_attempt() -> None:
+    num_requests = 0
+
+    async def handler(request: web.Request) -> web.Response:
+        nonlocal num_requests
+        num_requests += 1
+        if num_requests <= 3:
+            return web.Response(status=429 if num_requests % 2 else 503, headers={"Retry-After": "0"})
+        return sse(piece("7", "stop"), USAGE)
+
+    async with serving(scripted(handler)) as url:
+        assert len(await ask(url, max_attempts=1)) == 1
+    assert num_requests == 4
+
+
+async def test_hundreds_under_a_plain_rate_limit_are_all_answered() -> None:
+    arrivals: list[float] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        if len(arrivals) >= 60 and time.monotonic() - arrivals[-60] < 0.2:
+            return web.Response(status=429, headers={"Retry-After": "0"})
+        arrivals.append(time.monotonic())
+        return sse(piece("7", "stop"), USAGE)
+
+    async with serving(scripted(handler)) as url:
+        answers = await ask(url, *map(question, range(300)), concurrency=150, max_attempts=1)
+    assert len(answers) == 300
+
+
+async def test_a_request_that_is_put_off_for_good_says_how_long_it_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("spica.chat.client.MAX_TOTAL_WAIT_S", 1.7)
+    async with serving(teacher(faults=(("429", 1.0),), retry_after_s=1)) as url:
+        with pytest.raises(EndpointError, match=r"put off again and again \(Retry-After\) for [12] s"):
+            await ask(url, max_attempts=1)
+
+
+async def test_no_pause_is_shorter_than_a_tenth_of_a_second() -> None:
+    arrivals: list[float] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        arrivals.append(time.monotonic())
+        if len(arrivals) < 4:
+            return web.Response(status=429, headers={"Retry-After": "0"})
+        return sse(piece("7", "stop"), USAGE)
+
+    async with serving(scripted(handler)) as url:
+        await ask(url)
+    assert min(later - earlier for earlier, later in pairwise(arrivals)) >= 0.09
 
 
 async def test_an_endless_retry_after_is_an_error_at_once() -> None:
@@ -228,6 +310,47 @@ async def test_other_refusals_are_errors_at_once(status: int) -> None:
         with pytest.raises(EndpointError, match=f"HTTP {status}"):
             await ask(url)
     assert num_requests == 1
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_refused_question_can_be_handed_on_instead(status: int) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        if (await request.json())["seed"] == 1:
+            return web.Response(status=status)
+        return sse(piece("7", "stop"), USAGE)
+
+    refused: list[tuple[str, str]] = []
+    async with serving(scripted(handler)) as url:
+        answers = await ask(
+            url,
+            *map(question, range(3)),
+            on_refused=lambda request, error: refused.append((request.id, error.reason)),
+        )
+    assert sorted(request_id for request_id, _ in answers) == ["q0", "q2"]
+    assert refused == [("q1", f"HTTP {status}")]
+
+
+async def test_a_wrong_key_is_not_handed_on() -> None:
+    async with serving(teacher(api_key="right")) as url:
+        with pytest.raises(EndpointError, match="HTTP 401"):
+            await ask(url, on_refused=lambda request, error: None)
+
+
+async def test_a_certificate_that_is_not_trusted_names_the_ca_bundle(tmp_path: Path) -> None:
+    async with serving(teacher(), self_signed(tmp_path)) as url:
+        with pytest.raises(EndpointError) as error:
+            await ask(url)
+    fault = error.value.faults[0]
+    assert fault.found == "certificate not trusted: self-signed certificate"
+    assert "SSL_CERT_FILE" in fault.next
+
+
+async def test_an_https_url_of_a_plain_server_is_told_apart_from_one_that_is_down() -> None:
+    async with serving(teacher()) as url:
+        with pytest.raises(EndpointError) as error:
+            await ask(url.replace("http:", "https:"))
+    assert error.value.faults[0].found.startswith("no TLS connection: ")
+    assert error.value.faults[0].next.startswith("write http:// if")
 
 
 async def test_an_endpoint_that_is_down_is_an_error_at_once() -> None:
@@ -291,6 +414,7 @@ async def test_a_url_that_cannot_be_asked_is_refused_without_showing_secrets(url
     with pytest.raises(EndpointError) as error:
         await ask(url)
     assert error.value.faults[0].where == "endpoint URL"
+    assert error.value.faults[0].next.startswith("correct --url, or models.teacher.url in the recipe")
     assert KEY not in str(error.value)
 
 

@@ -63,6 +63,7 @@ def rollout(id: str, **changes: Any) -> Rollout:
         "prompt_digest": "9a",
         "temperature": 0.7,
         "top_p": 0.95,
+        "max_tokens": 512,
         "seed": 11,
         "response": THOUGHT,
         "finish_reason": "stop",
@@ -100,6 +101,9 @@ class Inputs:
         for name, (file, rows) in files.items():
             (self.folder / name).mkdir(exist_ok=True)
             write_jsonl(self.folder / name / file, rows)
+        verdicts = {"correct": len(self.kept), "malformed": 2, "refused": 1}
+        rates = self.folder / "rollouts" / "pass_rates.json"
+        rates.write_text(json.dumps({"verdicts": verdicts}), encoding="utf-8")
         return {
             name: Artifact(manifest("prompts", {}), "", lambda _, path=self.folder / name: path)
             for name in files
@@ -188,6 +192,7 @@ def test_a_row_has_the_schema_of_the_paper(inputs: Inputs, tmp_path: Path) -> No
             "prompt_digest": "9a",
             "temperature": 0.7,
             "top_p": 0.95,
+            "max_tokens": 512,
             "seed": 11,
             "verdict": "correct",
             "num_tokens": 20,
@@ -378,6 +383,7 @@ def test_the_card_counts_sources_steps_and_lengths(inputs: Inputs, tmp_path: Pat
         },
         "refused": {
             "unsolved": {"num": 1, "reason": "no rollout was correct"},
+            "rollouts": {"num": 3, "reasons": {"malformed": 2, "refused": 1}},
             "quarantined": {"num": 0, "reasons": {}},
             "duplicates": {"num": 0, "reason": "same question and pixels as another row", "examples": []},
             "contaminated": {

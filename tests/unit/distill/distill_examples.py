@@ -1,19 +1,22 @@
 """Questions, slices and a real teacher for the tests of distill."""
 
+import json
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spica.artifacts.manifest import Artifact, Execution, Manifest
-from spica.artifacts.rows import write_jsonl
+from spica.artifacts.rows import read_jsonl, write_jsonl
 from spica.artifacts.types import Gold, Image, Kind, PromptRow
 from spica.artifacts.workspace import Workspace
 from spica.launch.local import _free_port
@@ -105,6 +108,44 @@ def make_slice(url: str | None, **changes: Any) -> DistillSlice:
             },
         }
     )
+
+
+def question_of(prompts: Artifact, id: str) -> str:
+    return next(row.question for row in read_jsonl(prompts.path / "prompts.jsonl", PromptRow) if row.id == id)
+
+
+@contextmanager
+def scripted_teacher(
+    status: Callable[[str, int], int], said: Callable[[], str] = lambda: "\\boxed{no answer}"
+) -> Iterator[str]:
+    """A teacher for what the real one never does; `status` is asked with question and request seed."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            content = body["messages"][-1]["content"]
+            text = content if isinstance(content, str) else content[-1]["text"]
+            code = status(text.removeprefix(f"{PREFIX}\n"), body["seed"])
+            if code == 200:
+                choice = {"delta": {"content": said()}, "finish_reason": "stop"}
+                answer = f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n"
+            else:
+                answer = json.dumps({"error": {"type": "BadRequestError"}})
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.rows import read_jsonl
-from spica.artifacts.types import Rollout
+from spica.artifacts.types import PromptRow, Rollout
 from spica.artifacts.workspace import Workspace
 from spica.distill.run import run
 from spica.errors import DataError, EndpointError, PrerequisiteError
@@ -21,7 +21,16 @@ from spica.launch.contract import CommandServer, Job, ModelServer, Training
 from spica.launch.local import LocalLauncher
 from spica.recipe.slices import ServerScale
 
-from .distill_examples import KEY, make_slice, manifest, prompts, teacher_process, workspace
+from .distill_examples import (
+    KEY,
+    make_slice,
+    manifest,
+    prompts,
+    question_of,
+    scripted_teacher,
+    teacher_process,
+    workspace,
+)
 
 Make = Callable[[str], Workspace]
 
@@ -94,6 +103,8 @@ def test_every_question_gets_its_rollouts_in_order_with_verdicts(
         "num_questions": 24,
         "num_rollouts": 72,
         "num_correct": num_correct,
+        "num_malformed": 0,
+        "num_refused": 0,
         "num_kept": len(kept),
         "pass_rate": round(num_correct / 72, 6),
     }
@@ -211,6 +222,61 @@ def test_the_key_reaches_no_file_no_output_and_no_error(
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
     assert KEY not in "".join(capfd.readouterr()) + caplog.text + str(error.value)
     assert "HTTP 401" in str(error.value)
+
+
+def test_a_question_that_is_always_refused_gives_failed_rollouts_with_their_reason(
+    small_prompts: Artifact, make_workspace: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scripted_teacher(lambda text, seed: 400 if text == question_of(small_prompts, "q3") else 200) as url:
+        out = make_workspace("out")
+        published = run(make_slice(url), {"prompts": small_prompts}, out, NoLauncher())
+    failed = [row for row in rollouts_of(out) if row.verdict == "refused"]
+    assert [(row.id, row.index, row.response, row.num_tokens) for row in failed] == [
+        ("q3", index, "", 0) for index in range(3)
+    ]
+    assert {row.finish_reason for row in failed} == {"HTTP 400 (BadRequestError)"}
+    assert published.metrics["num_refused"] == 3
+    assert len(read_jsonl(out.scratch / "rollouts.jsonl", Rollout)) == 72
+    assert "3 rollouts refused, the first: HTTP 400 (BadRequestError)" in caplog.text
+
+
+def test_more_refusals_than_one_question_has_end_the_run_and_name_the_first(
+    small_prompts: Artifact, make_workspace: Make
+) -> None:
+    out = make_workspace("out")
+    with scripted_teacher(lambda text, seed: 422 if seed % 2 else 200) as url:
+        with pytest.raises(EndpointError) as error:
+            run(make_slice(url), {"prompts": small_prompts}, out, NoLauncher())
+    assert error.value.faults[0].found == "HTTP 422 (BadRequestError); with it 4 rollouts were refused"
+    assert error.value.faults[0].allowed == "at most 3 refused rollouts"
+    assert {row.verdict for row in read_jsonl(out.scratch / "rollouts.jsonl", Rollout)} <= {"wrong"}
+
+
+def test_a_teacher_that_refuses_everything_is_an_error(tmp_path: Path, make_workspace: Make) -> None:
+    out = make_workspace("out")
+    with scripted_teacher(lambda text, seed: 413) as url:
+        with pytest.raises(EndpointError, match=r"HTTP 413 \(BadRequestError\)\n"):
+            run(make_slice(url), {"prompts": prompts(tmp_path / "one", 1)}, out, NoLauncher())
+    assert read_jsonl(out.scratch / "rollouts.jsonl", Rollout) == []
+
+
+def test_a_right_answer_without_its_thought_is_malformed_and_never_kept(
+    tmp_path: Path, make_workspace: Make
+) -> None:
+    artifact = prompts(tmp_path / "one", 1)
+    gold = read_jsonl(artifact.path / "prompts.jsonl", PromptRow)[0].gold.value
+    bare = f"<|begin_of_solution|>\\boxed{{{gold}}}<|end_of_solution|>"
+    said = iter(
+        [bare, f" \n<|begin_of_thought|>c4;+h9;c4;<|end_of_thought|>\n{bare}\n", f"\\boxed{{{gold}}}"]
+    )
+    out = make_workspace("out")
+    with scripted_teacher(lambda text, seed: 200, lambda: next(said)) as url:
+        slice = make_slice(url, requests={"concurrency": 1})
+        published = run(slice, {"prompts": artifact}, out, NoLauncher())
+    assert [row.verdict for row in rollouts_of(out)] == ["malformed", "correct", "malformed"]
+    [kept] = read_jsonl(out.path / "kept.jsonl", Rollout)
+    assert kept.response == f"<|begin_of_thought|>c4;+h9;c4;<|end_of_thought|>\n{bare}"
+    assert (kept.max_tokens, published.metrics["num_malformed"]) == (200, 2)
 
 
 def test_a_finished_journal_needs_no_teacher(

@@ -18,6 +18,7 @@ def rollout(id: str, index: int, verdict: Any, num_tokens: int = 10) -> Rollout:
         prompt_digest="0",
         temperature=1.0,
         top_p=1.0,
+        max_tokens=512,
         seed=0,
         response="r",
         finish_reason="stop",

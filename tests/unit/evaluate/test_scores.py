@@ -48,6 +48,10 @@ def test_a_thought_that_never_ends_counts_to_the_end(tokenizer: Any) -> None:
     assert num_thought_tokens("<|begin_of_thought|>c4;+h", tokenizer) == len("c4;+h")
 
 
+def test_a_thought_that_never_ends_counts_to_the_solution(tokenizer: Any) -> None:
+    assert num_thought_tokens("<|begin_of_thought|>c4;" + SOLUTION, tokenizer) == len("c4;")
+
+
 def test_a_response_without_thought_has_no_thought_tokens(tokenizer: Any) -> None:
     assert num_thought_tokens("\\boxed{3}", tokenizer) == 0
 
@@ -76,9 +80,19 @@ def test_mmmu_takes_any_accepted_answer(tokenizer: Any) -> None:
 
 
 def test_olympiadbench_takes_several_answers_in_any_order(tokenizer: Any) -> None:
-    question = row("olympiadbench", gold=Gold(kind="text", value="1, 2, 5"))
+    gold = Gold(kind="text", value="1, 2, 5")
+    question = row("olympiadbench", gold=gold, meta={"answers": '["1", "2", "5"]'})
     assert judged(question, "\\boxed{5, 1, 2}", "stop", tokenizer).correct
     assert not judged(question, "\\boxed{5, 1}", "stop", tokenizer).correct
+
+
+def test_olympiadbench_keeps_the_order_inside_a_tuple(tokenizer: Any) -> None:
+    pairs = Gold(kind="text", value="(1, 2), (3, 4)")
+    two = row("olympiadbench", gold=pairs, meta={"answers": '["(1, 2)", "(3, 4)"]'})
+    one = row("olympiadbench", gold=Gold(kind="text", value="(1, 2)"))
+    assert judged(two, "\\boxed{(3, 4), (1, 2)}", "stop", tokenizer).correct
+    assert not judged(two, "\\boxed{(1, 4), (3, 2)}", "stop", tokenizer).correct
+    assert not judged(one, "\\boxed{2), (1}", "stop", tokenizer).correct
 
 
 def test_olympiadbench_groups_follow_from_the_subset() -> None:

@@ -36,6 +36,22 @@ CASES = {
         "http://... or https://... or miniature://... without credentials",
         "take it out; keys come from the environment (models.teacher.api_key_env, AWS_...)",
     ),
+    "teacher-key-in-query": one(
+        "http://host/v1",
+        "http://host/v1?api-key=hunter2",
+        "7 models.teacher.url",
+        "a URI with a query (not shown)",
+        "http://... or https://... or miniature://... without a query, which may hold a key",
+        "take it out; keys come from the environment (models.teacher.api_key_env, AWS_...)",
+    ),
+    "teacher-password-behind-a-wrong-scheme": one(
+        "http://host/v1",
+        "htp://me:hunter2@host/v1",
+        "7 models.teacher.url",
+        "a URI with a user or password (not shown)",
+        "http://... or https://... or miniature://... without credentials",
+        "take it out; keys come from the environment (models.teacher.api_key_env, AWS_...)",
+    ),
     "source-scheme": one(
         "file://u",
         "ftp://u",

@@ -332,6 +332,7 @@ def _distillation(root: Path) -> None:
                         prompt_digest=sha(str(place)),
                         temperature=1.0,
                         top_p=1.0,
+                        max_tokens=512,
                         seed=index,
                         response="\\boxed{1}",
                         finish_reason="stop",

@@ -5,25 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from spica.report.cases import MAX_CASES, choose, cut, read_picture, split_response
+from spica.report.cases import MAX_CASES, choose, cut, read_picture
 
 from .report_rows import item, outcomes
-
-
-def test_thought_and_solution_are_told_apart_and_lose_their_markers() -> None:
-    response = (
-        "<|begin_of_thought|>\n\nc4;+h9;\n\n<|end_of_thought|>\n\n"
-        "<|begin_of_solution|>\n\n\\boxed{3}\n\n<|end_of_solution|>"
-    )
-    assert split_response(response) == ("c4;+h9;", "\\boxed{3}")
-
-
-def test_a_response_without_markers_is_all_solution() -> None:
-    assert split_response(" \\boxed{3}") == ("", "\\boxed{3}")
-
-
-def test_a_thought_that_never_ends_has_no_solution() -> None:
-    assert split_response("<|begin_of_thought|>\n\nc4;c4;") == ("c4;c4;", "")
 
 
 def test_a_long_text_keeps_its_two_ends_and_says_what_is_missing() -> None:

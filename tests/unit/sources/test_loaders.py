@@ -1,6 +1,7 @@
 """Each loader on one row of the official schema, typed by hand."""
 
 import base64
+import json
 from collections.abc import Callable
 
 import pytest
@@ -206,10 +207,11 @@ def test_an_olympiadbench_row_with_context_tolerance_and_unit(record: MakeRecord
     }
 
 
-def test_several_olympiadbench_answers_are_joined(record: MakeRecord) -> None:
+def test_several_olympiadbench_answers_are_joined_and_listed(record: MakeRecord) -> None:
     row = {**OLYMPIAD, "context": None, "final_answer": ["$2$", "$-\\sqrt{3}$"], "is_multiple_answer": True}
     (draft,) = olympiadbench.parse(record(row, (), "data/OE_TO_maths_en_COMP.json"))
     assert (draft.gold, draft.modality) == (Gold(kind="text", value="2, -\\sqrt{3}"), "text")
+    assert json.loads(draft.meta["answers"]) == ["2", "-\\sqrt{3}"]
 
 
 def test_an_olympiadbench_row_with_more_tags_than_embedded_pictures_is_refused(record: MakeRecord) -> None:

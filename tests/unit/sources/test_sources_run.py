@@ -130,6 +130,16 @@ def test_a_source_with_mostly_unusable_rows_stops_the_stage(stage: Stage, tmp_pa
         stage(source)
 
 
+def test_one_unusable_row_of_a_benchmark_stops_the_stage_and_is_named(stage: Stage, tmp_path: Path) -> None:
+    rows = [{"id": i, "question": f"{i}?", "final_answer": ["7"] if i else []} for i in range(20)]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "OE_TO_maths_en_COMP.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = {"name": "olympiadbench", "uri": str(tmp_path / "data"), "format": "olympiadbench"}
+    found = r"1 of 20 rows are unusable: olympiadbench/OE_TO_maths_en_COMP\.jsonl:1: final_answer"
+    with pytest.raises(DataError, match=found):
+        stage(source)
+
+
 def test_a_folder_without_files_of_the_format_stops_the_stage(stage: Stage, tmp_path: Path) -> None:
     write_questions(tmp_path / "data", question("1"))
     with pytest.raises(DataError, match=r"a file named test-\*\.parquet or test\.jsonl"):

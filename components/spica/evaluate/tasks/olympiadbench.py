@@ -6,6 +6,7 @@ swapped). Several answers to one question may come in any order, as the official
 per question (`error`) and its symbolic equality are not applied: numbers compare within 1e-6.
 """
 
+import json
 from itertools import permutations
 
 from spica.artifacts.types import Gold, PromptRow
@@ -26,8 +27,8 @@ def groups(row: PromptRow) -> dict[str, str]:
 
 def golds(row: PromptRow) -> list[Gold]:
     """The gold answer; several answers in every order."""
-    parts = row.gold.value.split(", ")
-    if row.gold.kind != "text" or not 1 < len(parts) <= MAX_REORDERED:
+    answers = json.loads(row.meta.get("answers", "[]"))
+    if not 1 < len(answers) <= MAX_REORDERED:
         return [row.gold]
-    orders = dict.fromkeys(permutations(parts))
+    orders = dict.fromkeys(permutations(answers))
     return [row.gold.model_copy(update={"value": ", ".join(order)}) for order in orders]
