@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from spica.artifacts.manifest import Artifact, Reference
 from spica.artifacts.memo import perform
-from spica.artifacts.runs import record_failure, record_task
+from spica.artifacts.runs import TaskRecord, record_failure, record_task
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
 from spica.errors import Fault, PrerequisiteError, RecipeError, SpicaError
@@ -32,6 +32,8 @@ OWNER_VARIABLE = "SPICA_OWNER_PID"
 """Names the process whose death ends the task; set by `spica run`."""
 PROGRESS_MARK = "| "
 """Begins each line that a task prints under `spica run`."""
+RECORD_MARK = "spica-record: "
+"""Begins the line with a task's record in the log of a step whose disk ends with it; `spica status` reads it."""
 
 
 def make_launcher(place: Place) -> Launcher:
@@ -119,7 +121,7 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
             state_folder(),
         )
     except SpicaError as error:
-        record_failure(state_folder(), where.run, task, error)
+        _tell(record_failure(state_folder(), where.run, task, error))
         print(f"{task}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
@@ -127,16 +129,32 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
     except Exception as error:
         last = traceback.format_exc(limit=-3).strip()
         fault = Fault(task, last, "an error that Spica names", "please report it with the run's log")
-        record_failure(state_folder(), where.run, task, SpicaError(fault))
+        _tell(record_failure(state_folder(), where.run, task, SpicaError(fault)))
         raise error from None
     manifest = outcome.manifest
-    reference = store.open(manifest).reference
+    artifact = store.open(manifest)
     Path(output.path).parent.mkdir(parents=True, exist_ok=True)
-    Path(output.path).write_text(reference.model_dump_json())
+    Path(output.path).write_text(artifact.reference.model_dump_json())
     output.metadata.update({"kind": manifest.kind, "digest": manifest.digest, **manifest.metrics})
     record_task(state_folder(), where.run, manifest)
     how = "unchanged, from the store" if outcome.cached else f"done in {outcome.wall_s:.0f} s"
     print(f"{task}: {how} ({manifest.digest[:12]})", flush=True)
+    _tell(
+        TaskRecord(
+            task=task,
+            key=manifest.key,
+            digest=manifest.digest,
+            cached=outcome.cached,
+            wall_s=round(outcome.wall_s, 3),
+            uri=artifact.uri,
+        )
+    )
+
+
+def _tell(record: TaskRecord) -> None:
+    """Print a record where no `spica run` reads it from the disk: a step on a cluster is known by its log."""
+    if OWNER_VARIABLE not in os.environ:
+        print(RECORD_MARK + record.model_dump_json(exclude_defaults=True), flush=True)
 
 
 class _Marked(io.TextIOBase):

@@ -39,6 +39,8 @@ class TaskRecord(Row):
     """True: the artifact was made before this run began."""
     wall_s: float = 0.0
     """Seconds the stage took; 0 when cached."""
+    uri: str = ""
+    """Where the artifact's files lie, in the records that a step of a cluster prints."""
     error: str = ""
     """Where and what, in one line."""
     faults: tuple[Fault, ...] = ()
@@ -128,12 +130,13 @@ def record_task(state: Path, run_id: str, manifest: Manifest) -> None:
     _append(state, run_id, record)
 
 
-def record_failure(state: Path, run_id: str, task: str, error: SpicaError) -> None:
-    """Note that a task of a run failed; nothing happens outside of a run (`run_id` empty)."""
+def record_failure(state: Path, run_id: str, task: str, error: SpicaError) -> TaskRecord:
+    """Note that a task of a run failed; nothing is written outside of a run (`run_id` empty)."""
+    faults, code = tuple(error.faults), error.exit_code
+    record = TaskRecord(task=task, error=_summary(error), faults=faults, exit_code=code)
     if run_id:
-        faults, code = tuple(error.faults), error.exit_code
-        record = TaskRecord(task=task, error=_summary(error), faults=faults, exit_code=code)
         _append(state, run_id, record)
+    return record
 
 
 def task_records(state: Path, run_id: str) -> dict[str, TaskRecord]:

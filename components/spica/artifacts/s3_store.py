@@ -3,6 +3,7 @@
 TASK/KEY[:16]/UPLOAD/files...         one upload per writer: two never mix
 TASK/KEY[:16]/manifest.json           written last with If-None-Match: *; names the upload that counts
 TASK/KEY[:16]/scratch/files...        what an unfinished attempt keeps, see `Shelf`
+TASK/KEY[:16]/job/files...            the same of the pods it started
 """
 
 import logging
@@ -33,6 +34,7 @@ MAX_COMMIT_ATTEMPTS = 6
 TAKEN_CODES = ("PreconditionFailed", "412")
 BUSY_CODES = ("ConditionalRequestConflict", "409")
 SCRATCH = "scratch"
+JOB = "job"
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +138,10 @@ class S3Store(Store):
 
     def shelf(self, task: str, key: str) -> Shelf:
         return Shelf(self._below(f"{artifact_name(task, key)}/{SCRATCH}"))
+
+    def job_shelf(self, task: str, key: str) -> Shelf:
+        """Where the pods of a job keep their scratch, apart from that of the stage that started it."""
+        return Shelf(self._below(f"{artifact_name(task, key)}/{JOB}"))
 
     def _commit(self, manifest: Manifest) -> Manifest:
         """Write the manifest if there is none; return the one that stands there afterwards."""

@@ -27,6 +27,10 @@ class Shelf:
         self._saved: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
 
+    def names(self) -> list[str]:
+        """What is kept."""
+        return sorted(self._prefix.sizes())
+
     def restore(self, folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> list[str]:
         """Fetch what `folder` lacks, and return those names; files that are there already are newer.
 
@@ -61,23 +65,30 @@ class Shelf:
                 del self._saved[name]
             return changed
 
+    def put(self, folder: Path, name: str) -> None:
+        """Copy one file, whoever else writes here.
+
+        Raises:
+            PrerequisiteError: the store cannot be reached.
+        """
+        self._prefix.upload(folder, [name])
+
     def clear(self) -> None:
         """Delete the copy."""
         self._prefix.delete(self._prefix.sizes())
 
     @contextmanager
-    def kept(self, folder: Path) -> Iterator[None]:
-        """Bring `folder` back, then copy it every few seconds and once more when the body ends, however."""
-        self.restore(folder)
+    def kept(self, folder: Path, every_s: float = SAVE_EVERY_S) -> Iterator[None]:
+        """Copy `folder` every few seconds while the body runs, and once more when it ends, however it does."""
         ended = threading.Event()
 
         def copy() -> None:
-            while not ended.wait(SAVE_EVERY_S):
+            while not ended.wait(every_s):
                 try:
                     self.save(folder)
                 except (SpicaError, OSError) as error:
                     logger.warning(
-                        "scratch is not copied, the next try is in %.0f s\n%s", SAVE_EVERY_S, error
+                        "scratch is not copied, the next try is in %.0f s\n%s", every_s, error
                     )
 
         copier = threading.Thread(target=copy, name="shelf", daemon=True)

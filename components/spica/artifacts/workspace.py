@@ -109,6 +109,8 @@ def open_workspace(state: Path, work: Work, commit: Commit, shelf: Shelf | None)
             shutil.rmtree(workspace.path)
         workspace.path.mkdir(parents=True)
         workspace.scratch.mkdir(exist_ok=True)
+        if shelf:
+            shelf.restore(workspace.scratch)
         with shelf.kept(workspace.scratch) if shelf else nullcontext():
             yield workspace
         if workspace.published is not None:

@@ -59,9 +59,12 @@ logger = logging.getLogger(__name__)
 class Cluster:
     """One namespace of one cluster."""
 
-    def __init__(self, api: client.ApiClient, namespace: str, in_pod: bool) -> None:
+    def __init__(self, api: client.ApiClient, namespace: str, own_namespace: str, in_pod: bool) -> None:
         """See `connect`."""
         self.namespace = namespace
+        """Where things are made."""
+        self.own_namespace = own_namespace
+        """Where this process's own pod runs; that of the context outside of the cluster."""
         self.in_pod = in_pod
         """Whether this process runs in a pod of the cluster: service names resolve then."""
         self._api = api
@@ -88,7 +91,7 @@ class Cluster:
                 Fault("cluster", f"no configuration ({error})", "a cluster to talk to", advice)
             ) from error
         settings.retries = False
-        return cls(client.ApiClient(settings), os.environ.get("SPICA_NAMESPACE") or found, in_pod)
+        return cls(client.ApiClient(settings), os.environ.get("SPICA_NAMESPACE") or found, found, in_pod)
 
     @cached_property
     def _dynamic(self) -> dynamic.DynamicClient:

@@ -205,9 +205,8 @@ class LocalLauncher:
         """
         if isinstance(server, ModelServer):
             port = _free_port() if server.port is None else _check_port(server.name, server.port)
-            guarded = _Guarded(
-                self._records, serve_command(server, _HOST, port), serve_environment(server), server.logs
-            )
+            command = serve_command(server.name, server.checkpoint.path, server.scale, _HOST, port)
+            guarded = _Guarded(self._records, command, serve_environment(server.scale), server.logs)
         else:
             port = _free_port()
             command = [sys.executable, "-m", server.module, "--port", str(port), *server.args]

@@ -4,8 +4,9 @@ import importlib.metadata
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
-from spica.launch.contract import ModelServer
+from spica.recipe.slices import ServerScale
 
 
 def _is_cpu_build() -> bool:
@@ -17,20 +18,20 @@ def _is_cpu_build() -> bool:
     return True
 
 
-def serve_command(server: ModelServer, host: str, port: int) -> list[str]:
-    """Arguments of vLLM's OpenAI server.
+def serve_command(name: str, checkpoint: Path, scale: ServerScale, host: str, port: int) -> list[str]:
+    """Command line of vLLM's OpenAI server, which serves the folder `checkpoint` under `name`.
 
     The module form is used because the `vllm` script looks for a distribution named vllm, which the CPU build
     is not. Pictures travel as data URLs only: no local path is opened to requests.
     """
     command = [sys.executable, "-m", "spica.launch.vllm_server"]
     command += ["--host", host, "--port", str(port)]
-    command += ["--model", str(server.checkpoint.path), "--served-model-name", server.name]
-    command += ["--dtype", {"bf16": "bfloat16", "fp32": "float32"}[server.scale.precision]]
-    command += ["--max-model-len", str(server.scale.max_model_len)]
-    command += ["--limit-mm-per-prompt", json.dumps({"image": server.scale.max_images, "video": 0})]
-    command += ["--tensor-parallel-size", str(server.scale.tensor_parallel)]
-    command += ["--data-parallel-size", str(server.scale.num_servers)]
+    command += ["--model", str(checkpoint), "--served-model-name", name]
+    command += ["--dtype", {"bf16": "bfloat16", "fp32": "float32"}[scale.precision]]
+    command += ["--max-model-len", str(scale.max_model_len)]
+    command += ["--limit-mm-per-prompt", json.dumps({"image": scale.max_images, "video": 0})]
+    command += ["--tensor-parallel-size", str(scale.tensor_parallel)]
+    command += ["--data-parallel-size", str(scale.num_servers)]
     # The request alone decides the sampling, not the checkpoint's generation_config.json.
     command += ["--generation-config", "vllm"]
     command += ["--disable-uvicorn-access-log", "--disable-fastapi-docs", "--disable-log-stats"]
@@ -42,7 +43,7 @@ def serve_command(server: ModelServer, host: str, port: int) -> list[str]:
     return command
 
 
-def serve_environment(server: ModelServer) -> Mapping[str, str]:
+def serve_environment(scale: ServerScale) -> Mapping[str, str]:
     """What the server gets beside the caller's environment: no network, no usage statistics, its threads."""
     environment = {
         "HF_HUB_OFFLINE": "1",
@@ -50,12 +51,12 @@ def serve_environment(server: ModelServer) -> Mapping[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_HOST_IP": "127.0.0.1",
-        "OMP_NUM_THREADS": str(server.scale.threads),
+        "OMP_NUM_THREADS": str(scale.threads),
     }
     if _is_cpu_build():
         # Bound threads of two servers would share a core while others idle.
         environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
         # Spinning threads starve the HTTP side and each other: 5 instead of 58 requests/s on 2 busy cores.
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
-        environment["VLLM_CPU_KVCACHE_SPACE"] = str(server.scale.kv_cache_gib or 1)
+        environment["VLLM_CPU_KVCACHE_SPACE"] = str(scale.kv_cache_gib or 1)
     return environment

@@ -1,0 +1,111 @@
+"""Why a job does not run, in one line: read off the objects that Kubernetes, Kueue and the operator keep."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from spica.cluster.api import Object
+
+IMAGE_FAULTS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+CONFIG_FAULTS = ("CreateContainerConfigError", "CreateContainerError")
+
+
+class State(NamedTuple):
+    """What a job does now."""
+
+    name: str
+    """queued, preempted, starting, unschedulable, image missing, misconfigured, running, restarting, evicted,
+    succeeded or failed."""
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.detail}" if self.detail else self.name
+
+
+def state_of(job: Object, pods: Sequence[Object], workload: Object | None) -> State:
+    """The state of a PyTorchJob.
+
+    Args:
+        job: the PyTorchJob.
+        pods: its pods.
+        workload: Kueue's Workload of the job, if Kueue manages it.
+    """
+    conditions = {item["type"]: item for item in (job.get("status") or {}).get("conditions", ())}
+    for ended in ("Succeeded", "Failed"):
+        if _is_true(conditions.get(ended)):
+            return State(ended.lower(), "" if ended == "Succeeded" else _why_failed(conditions[ended], pods))
+    if job["spec"].get("runPolicy", {}).get("suspend"):
+        return _queued(workload)
+    for pod in pods:
+        if state := _pod_fault(pod):
+            return state
+    running = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
+    wanted = sum(spec["replicas"] for spec in job["spec"]["pytorchReplicaSpecs"].values())
+    if len(running) == wanted:
+        return State("running", f"{wanted} pods")
+    if _is_true(conditions.get("Restarting")):
+        return State("restarting", f"{len(running)} of {wanted} pods run")
+    return State("starting", f"{len(running)} of {wanted} pods run")
+
+
+def _queued(workload: Object | None) -> State:
+    conditions = {item["type"]: item for item in ((workload or {}).get("status") or {}).get("conditions", ())}
+    evicted, reserved = conditions.get("Evicted"), conditions.get("QuotaReserved")
+    waiting = str(reserved["message"]) if reserved and not _is_true(reserved) else "waits for Kueue"
+    if _is_true(evicted):
+        assert evicted is not None
+        return State("preempted", f"{evicted.get('message', '')}; {waiting}")
+    return State("queued", waiting)
+
+
+def _pod_fault(pod: Object) -> State | None:
+    name, status = pod["metadata"]["name"], pod.get("status") or {}
+    if status.get("reason") == "Evicted":
+        return State("evicted", f"{name}: {status.get('message', '')}")
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return State("unschedulable", f"{name}: {condition.get('message', '')}")
+        if condition["type"] == "DisruptionTarget" and _is_true(condition):
+            return State("evicted", f"{name}: {condition.get('message', '')}")
+    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in IMAGE_FAULTS:
+            return State("image missing", f"{name}: {container['image']}: {waiting.get('message', '')}")
+        if waiting.get("reason") in CONFIG_FAULTS:
+            return State("misconfigured", f"{name}: {waiting.get('message', '')}")
+    return None
+
+
+def _why_failed(condition: Object, pods: Sequence[Object]) -> str:
+    first = first_failure(pods)
+    said = str(condition.get("message", ""))
+    if condition.get("reason") == "PyTorchJobFailed" and first:
+        return f"{said} (first: {first.pod}, exit code {first.code} {first.reason})"
+    return said
+
+
+class Failure(NamedTuple):
+    """The container that ended first, and badly."""
+
+    pod: str
+    code: int
+    reason: str
+    message: str
+    finished: str
+
+
+def first_failure(pods: Sequence[Object]) -> Failure | None:
+    """The earliest container with an exit code other than 0, of those that still exist."""
+    failures = []
+    for pod in pods:
+        for container in (pod.get("status") or {}).get("containerStatuses", ()):
+            for key in ("lastState", "state"):
+                ended = (container.get(key) or {}).get("terminated")
+                if ended and ended["exitCode"] != 0:
+                    name, reason = pod["metadata"]["name"], ended.get("reason", "")
+                    said, when = ended.get("message", ""), ended.get("finishedAt") or ""
+                    failures.append(Failure(name, ended["exitCode"], reason, said, when))
+    return min(failures, key=lambda failure: failure.finished, default=None)
+
+
+def _is_true(condition: Object | None) -> bool:
+    return condition is not None and condition.get("status") == "True"

@@ -1,0 +1,85 @@
+"""The launcher for Kubernetes: PyTorchJobs and InferenceServices behind the contract that stages know."""
+
+from pathlib import Path
+
+from spica.artifacts.workspace import Work
+from spica.cluster.api import Cluster
+from spica.cluster.job import KubernetesJob, submit
+from spica.cluster.order import Order, object_name
+from spica.cluster.owner import owner_of_this_process
+from spica.cluster.pytorchjob import pytorchjob
+from spica.errors import Fault, StageError
+from spica.images import image
+from spica.launch.contract import CommandServer, Endpoint, Job, ModelServer, Training
+from spica.launch.local import LocalLauncher
+from spica.recipe.schema import Kubernetes
+
+TEMPLATE = "spica-train"
+"""PodTemplate of the namespace: what the platform team adds to every training pod."""
+
+
+class KubernetesLauncher:
+    """Starts heavy things as objects of one namespace; small servers stay beside the caller."""
+
+    def __init__(self, state: Path, kubernetes: Kubernetes, run: str) -> None:
+        """Connect.
+
+        Args:
+            state: folder for processes that run here.
+            kubernetes: pods, queues and secrets of the profile.
+            run: run id, a label of everything made.
+
+        Raises:
+            PrerequisiteError: no cluster, or none that lets this be done.
+        """
+        self._cluster = Cluster.connect()
+        self._kubernetes = kubernetes
+        self._run = run
+        self._owner = owner_of_this_process(self._cluster, run)
+        self._local = LocalLauncher(state)
+
+    def train(self, job: Training) -> Job:
+        """Submit a PyTorchJob, or take up the one of an earlier attempt.
+
+        Raises:
+            ConflictError: another job runs under its name.
+            PrerequisiteError: the cluster lacks an operator, or refuses this account.
+        """
+        work = _work(job)
+        order = Order(
+            task=work.task,
+            key=work.key,
+            store=work.store,
+            module=job.module,
+            slice=job.slice,
+            inputs={name: artifact.reference for name, artifact in job.inputs.items()},
+            num_nodes=job.num_nodes,
+            ranks_per_node=job.ranks_per_node,
+            threads_per_rank=job.threads_per_rank,
+            max_crashes=self._kubernetes.training.max_crashes,
+        )
+        template = (self._cluster.get("PodTemplate", TEMPLATE) or {}).get("template", {})
+        body = pytorchjob(order, self._kubernetes, image("train"), self._run, self._owner, template)
+        name = object_name(order.task, order.key)
+        print(f"job {name}: {submit(self._cluster, body)} in {self._cluster.namespace}", flush=True)
+        return KubernetesJob(self._cluster, name, job, work, self._owner)
+
+    def serve(self, server: ModelServer | CommandServer) -> Endpoint:
+        """Start an InferenceService over a checkpoint and wait until it answered one request.
+
+        Raises:
+            EndpointError: it was not ready in time; carries the pod's reason.
+            PrerequisiteError: the cluster lacks KServe, or refuses this account.
+        """
+        if isinstance(server, CommandServer):
+            return self._local.serve(server)
+        from spica.cluster.endpoint import KubernetesEndpoint
+
+        return KubernetesEndpoint.start(self._cluster, server, self._kubernetes, self._run, self._owner)
+
+
+def _work(job: Training) -> Work:
+    if job.out.work is None:
+        where, advice = f"job {job.name}", "open the workspace with `open_workspace`"
+        raise StageError(Fault(where, "a workspace of no artifact", "one with task, key and store", advice))
+    return job.out.work

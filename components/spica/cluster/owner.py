@@ -1,0 +1,93 @@
+"""Who a job or server is made for; what no living owner stands behind is ended (`spica.cluster.reaper`).
+
+In a step of a pipeline the owner is the Workflow that KFP made for the run: the step's pod may be replaced,
+and its successor finds the job. Elsewhere it is a Lease that the client renews as long as it lives.
+"""
+
+import os
+import socket
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from spica.cluster.api import Cluster, Object
+from spica.cluster.order import label_value
+from spica.errors import SpicaError
+
+RENEW_EVERY_S = 5.0
+LEASE_S = 20
+"""A client that has not renewed for so long is dead."""
+WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
+ENDED = ("Succeeded", "Failed", "Error")
+
+
+def owner_of_this_process(cluster: Cluster, run: str) -> str:
+    """`Workflow/NAMESPACE/NAME` in a step of a pipeline, else `Lease/NAMESPACE/NAME`, which is kept alive.
+
+    Raises:
+        PrerequisiteError: the cluster does not answer, or does not let a lease be made.
+    """
+    if cluster.in_pod:
+        own = cluster.own_namespace
+        pod = cluster.get("Pod", socket.gethostname(), own)
+        if pod and (workflow := pod["metadata"].get("labels", {}).get(WORKFLOW_LABEL)):
+            return f"Workflow/{own}/{workflow}"
+    lease = f"spica-{label_value(run).lower() or f'pid-{os.getpid()}-{socket.gethostname()}'}"[:63]
+    _renew(cluster, lease)
+    threading.Thread(target=_keep, args=(cluster, lease), name="lease", daemon=True).start()
+    return f"Lease/{cluster.namespace}/{lease}"
+
+
+def is_alive(cluster: Cluster, owner: str) -> bool:
+    """Whether the owner that an annotation names still wants what was made for it.
+
+    Raises:
+        PrerequisiteError: the cluster does not answer; then nobody knows.
+    """
+    kind, namespace, name = owner.split("/")
+    found = cluster.get(kind, name, namespace)
+    if found is None:
+        return False
+    return workflow_lives(found) if kind == "Workflow" else lease_lives(found, datetime.now(UTC))
+
+
+def workflow_lives(workflow: Object) -> bool:
+    """KFP ends a run by setting the deadline of its Workflow to 0."""
+    spec, status = workflow.get("spec", {}), workflow.get("status") or {}
+    stopped = spec.get("shutdown") or spec.get("activeDeadlineSeconds") == 0
+    return not stopped and status.get("phase") not in ENDED
+
+
+def lease_lives(lease: Object, now: datetime) -> bool:
+    """Renewed within its duration."""
+    renewed = datetime.fromisoformat(lease["spec"]["renewTime"])
+    return now - renewed < timedelta(seconds=lease["spec"]["leaseDurationSeconds"])
+
+
+def release(cluster: Cluster, owner: str) -> None:
+    """Give up a lease, so that what is left of its run is ended at once."""
+    kind, namespace, name = owner.split("/")
+    if kind == "Lease":
+        cluster.delete(kind, name, namespace)
+
+
+def _keep(cluster: Cluster, lease: str) -> None:
+    pause = threading.Event()
+    while not pause.wait(RENEW_EVERY_S):
+        with suppress(SpicaError):
+            _renew(cluster, lease)
+
+
+def _renew(cluster: Cluster, lease: str) -> None:
+    spec: dict[str, Any] = {
+        "holderIdentity": f"{socket.gethostname()}-{os.getpid()}",
+        "leaseDurationSeconds": LEASE_S,
+        "renewTime": datetime.now(UTC).isoformat(timespec="microseconds"),
+    }
+    if cluster.patch("Lease", lease, {"spec": spec}) is None:
+        labels = {"app.kubernetes.io/part-of": "spica"}
+        metadata = {"name": lease, "namespace": cluster.namespace, "labels": labels}
+        cluster.create(
+            {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+        )
