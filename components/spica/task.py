@@ -121,7 +121,7 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
             state_folder(),
         )
     except SpicaError as error:
-        _tell(record_failure(state_folder(), where.run, task, error))
+        _tell(where, record_failure(state_folder(), where.run, task, error))
         print(f"{task}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
@@ -129,7 +129,7 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
     except Exception as error:
         last = traceback.format_exc(limit=-3).strip()
         fault = Fault(task, last, "an error that Spica names", "please report it with the run's log")
-        _tell(record_failure(state_folder(), where.run, task, SpicaError(fault)))
+        _tell(where, record_failure(state_folder(), where.run, task, SpicaError(fault)))
         raise error from None
     manifest = outcome.manifest
     artifact = store.open(manifest)
@@ -139,21 +139,13 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
     record_task(state_folder(), where.run, manifest)
     how = "unchanged, from the store" if outcome.cached else f"done in {outcome.wall_s:.0f} s"
     print(f"{task}: {how} ({manifest.digest[:12]})", flush=True)
-    _tell(
-        TaskRecord(
-            task=task,
-            key=manifest.key,
-            digest=manifest.digest,
-            cached=outcome.cached,
-            wall_s=round(outcome.wall_s, 3),
-            uri=artifact.uri,
-        )
-    )
+    wall_s = round(outcome.wall_s, 3)
+    _tell(where, TaskRecord(cached=outcome.cached, wall_s=wall_s, uri=artifact.uri, **dict(artifact.reference)))
 
 
-def _tell(record: TaskRecord) -> None:
-    """Print a record where no `spica run` reads it from the disk: a step on a cluster is known by its log."""
-    if OWNER_VARIABLE not in os.environ:
+def _tell(where: Place, record: TaskRecord) -> None:
+    """Print a record that no `spica run` reads from the disk: a step on a cluster is known by its log."""
+    if where.run and OWNER_VARIABLE not in os.environ:
         print(RECORD_MARK + record.model_dump_json(exclude_defaults=True), flush=True)
 
 

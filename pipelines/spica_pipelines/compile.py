@@ -1,18 +1,105 @@
-"""Compile the pipeline: one graph for every recipe, and one Kubernetes platform document per profile."""
+"""Compile the pipeline: one graph for every recipe, and what a profile adds to its steps.
 
+A step of the pipeline computes on a CPU of its own disk and memory; what needs GPUs it starts elsewhere and
+waits for. So no pod of a pipeline ever asks for a GPU.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from kfp import compiler
 
-from spica.recipe.schema import Scale
+from spica.artifacts.manifest import canonical_json, sha256_of
+from spica.recipe.load import Resolved
+from spica.recipe.schema import Kubernetes
 from spica_pipelines.post_training import post_training
 
-S3_SECRET = "spica-s3"
-TEACHER_SECRET = "spica-teacher"
 CPU_POOL = {"spica.dev/pool": "cpu"}
+"""Node label of the machines that carry the steps, as manifests/README.md asks for it."""
+POD_LABELS = {"app.kubernetes.io/part-of": "spica", "app.kubernetes.io/component": "pipeline"}
+S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
+PROXY_KEYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+CA_FOLDER = "/etc/spica/ca"
+
+ENVIRONMENT = {
+    # The container's own layer: KFP 2.0 mounts no empty folder, and /tmp can be written by every user.
+    "SPICA_STATE": "/tmp/spica",
+    # Sixteen tries of botocore's standard mode take about two minutes: one without S3 is survived.
+    "AWS_RETRY_MODE": "standard",
+    "AWS_MAX_ATTEMPTS": "16",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+class Step(NamedTuple):
+    """What the pod of one kind of step asks for; CPU is never limited."""
+
+    cpus: float
+    memory_gb: float
+    max_memory_gb: float
+    """Beyond it the kernel ends the step."""
+
+
+WAITING = Step(cpus=0.1, memory_gb=0.3, max_memory_gb=4.0)
+"""Steps that ask endpoints or watch jobs."""
+WORKING = Step(cpus=0.25, memory_gb=0.5, max_memory_gb=8.0)
+"""Steps that read, clean and write rows themselves."""
+STEPS = {
+    "plan": Step(cpus=0.1, memory_gb=0.2, max_memory_gb=1.0),
+    "sft": WAITING,
+    "distill": WAITING,
+    "self-distill": WAITING,
+    "evaluate": WAITING,
+    "serve": WAITING,
+    "student": WORKING,
+    "sources": WORKING,
+    "dataset": WORKING,
+    "report": WORKING,
+}
+
+
+class Package(NamedTuple):
+    """What a KFP server takes: the pipeline, and the platform document where steps are pods."""
+
+    spec: dict[str, Any]
+    platform: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """One YAML stream."""
+        documents = [self.spec, self.platform] if self.platform["platforms"] else [self.spec]
+        return yaml.safe_dump_all(documents, sort_keys=True)
+
+    @property
+    def version(self) -> str:
+        """Equal packages have equal names."""
+        digest = sha256_of(canonical_json([self.spec, self.platform]))
+        return f"{self.spec['pipelineInfo']['name']}-{digest[:16]}"
+
+
+def package(resolved: Resolved, namespace: str = "") -> Package:
+    """The pipeline with what a profile adds.
+
+    Args:
+        resolved: the recipe under the profile.
+        namespace: where the steps make jobs and servers; the namespace of their own pods when empty.
+    """
+    spec, kubernetes = graph(), resolved.scale.kubernetes
+    labels = sorted(spec["deploymentSpec"]["executors"])
+    if resolved.scale.launcher == "local" or kubernetes is None:
+        return Package(spec, {"platforms": {}})
+    environment = {**ENVIRONMENT, **_certificates(kubernetes)}
+    if namespace:
+        environment["SPICA_NAMESPACE"] = namespace
+    for label in labels:
+        _furnish(spec["deploymentSpec"]["executors"][label]["container"], step(label), environment)
+    for task in spec["root"]["dag"]["tasks"].values():
+        # Spica's own cache decides, which verifies what it finds; KFP's never looks whether artifacts exist.
+        task["cachingOptions"] = {}
+    return Package(spec, platform(kubernetes, resolved.recipe.models.teacher.api_key_env, labels))
 
 
 def graph() -> dict[str, Any]:
@@ -23,24 +110,37 @@ def graph() -> dict[str, Any]:
         return dict(yaml.safe_load(path.read_text()))
 
 
-def platform(scale: Scale, api_key_env: str | None, executors: list[str]) -> dict[str, Any]:
-    """The platform document of a profile: secrets by name and the CPU pool; no pod of a pipeline holds a GPU.
+def step(label: str) -> Step:
+    """What a step asks for, by the label of its executor, such as exec-dataset-2."""
+    kind = label.removeprefix("exec-").removesuffix("-union").rstrip("0123456789").rstrip("-")
+    return STEPS[kind]
+
+
+def platform(kubernetes: Kubernetes, api_key_env: str | None, labels: list[str]) -> dict[str, Any]:
+    """The platform document of a profile: the CPU pool, and secrets by name.
 
     Args:
-        scale: the profile.
+        kubernetes: the profile's section.
         api_key_env: variable that holds the teacher's key, if the recipe names one.
-        executors: executor labels of the graph.
+        labels: executors of the graph.
 
     Field names are those of kfp-kubernetes' KubernetesExecutorConfig.
     """
-    if scale.launcher == "local":
-        return {"platforms": {}}
-    configs: dict[str, Any] = {}
-    for executor in executors:
-        secrets = [_secret(S3_SECRET, ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))]
-        if api_key_env and executor.startswith("exec-distill"):
-            secrets.append(_secret(TEACHER_SECRET, (api_key_env,)))
-        configs[executor] = {"nodeSelector": {"labels": CPU_POOL}, "secretAsEnv": secrets}
+    configs = {}
+    for label in labels:
+        secrets = [_secret(kubernetes.secrets.storage, S3_KEYS)]
+        if kubernetes.secrets.proxy:
+            secrets.append(_secret(kubernetes.secrets.proxy, PROXY_KEYS))
+        if kubernetes.secrets.teacher and api_key_env and label.startswith("exec-distill"):
+            secrets.append(_secret(kubernetes.secrets.teacher, (api_key_env,)))
+        configs[label] = {
+            "nodeSelector": {"labels": dict(CPU_POOL)},
+            "podMetadata": {"labels": dict(POD_LABELS)},
+            "secretAsEnv": secrets,
+        }
+        if kubernetes.secrets.ca_bundle:
+            mount = {"configMapName": kubernetes.secrets.ca_bundle, "mountPath": CA_FOLDER}
+            configs[label]["configMapAsVolume"] = [mount]
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": configs}}}}
 
 
@@ -48,12 +148,19 @@ def _secret(name: str, variables: tuple[str, ...]) -> dict[str, Any]:
     return {"secretName": name, "keyToEnv": [{"secretKey": key, "envVar": key} for key in variables]}
 
 
-def package(scale: Scale, api_key_env: str | None) -> str:
-    """Graph and platform document as one YAML stream, as KFP's API server takes it."""
-    spec = graph()
-    documents = [spec]
-    labels = sorted(spec["deploymentSpec"]["executors"])
-    settings = platform(scale, api_key_env, labels)
-    if settings["platforms"]:
-        documents.append(settings)
-    return yaml.safe_dump_all(documents, sort_keys=True)
+def _certificates(kubernetes: Kubernetes) -> dict[str, str]:
+    if not kubernetes.secrets.ca_bundle:
+        return {}
+    variables = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")
+    return dict.fromkeys(variables, f"{CA_FOLDER}/ca.crt")
+
+
+def _furnish(container: dict[str, Any], wanted: Step, environment: Mapping[str, str]) -> None:
+    """Plain variables and resources belong to the pipeline, the platform document has no place for them."""
+    container["env"] = [{"name": name, "value": value} for name, value in sorted(environment.items())]
+    # The number fields: KFP 2.0 to 2.3 read no others, newer ones still do. Unit: 1e9 bytes.
+    container["resources"] = {
+        "cpuRequest": wanted.cpus,
+        "memoryRequest": wanted.memory_gb,
+        "memoryLimit": wanted.max_memory_gb,
+    }
