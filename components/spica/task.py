@@ -11,15 +11,19 @@ import select
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, TextIO, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
+from spica.artifacts.disk import disk_faults
 from spica.artifacts.manifest import Artifact, Reference
-from spica.artifacts.memo import perform
+from spica.artifacts.memo import Outcome, perform
 from spica.artifacts.runs import TaskRecord, record_failure, record_task
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
@@ -34,6 +38,7 @@ PROGRESS_MARK = "| "
 """Begins each line that a task prints under `spica run`."""
 RECORD_MARK = "spica-record: "
 """Begins the line with a task's record in the log of a step whose disk ends with it; `spica status` reads it."""
+_ORPHAN_GRACE_S = 45.0  # a training job gets 30 s to save, and its saving may begin with the end of a step
 
 
 def make_launcher(place: Place) -> Launcher:
@@ -101,52 +106,83 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
 
     Faults are printed without a traceback and end the process with the error's exit code.
     """
-    # A stage that is told to stop (a pod that is evicted, too) saves what it has: see sft.run.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     if owner := os.environ.get(OWNER_VARIABLE):
         _die_with(int(owner))
         sys.stdout = _Marked(sys.stdout)
     where = Place.model_validate_json(place)
     try:
         print(f"{task}: started", flush=True)
-        stage = importlib.import_module(module)
-        store = Store.parse(where.store)
-        outcome = perform(
-            task,
-            stage.run,
-            parse_slice(task, get_type_hints(stage.run)["slice"], slice),
-            {name: open_reference(store, Path(item.path)) for name, item in inputs.items()},
-            store,
-            make_launcher(where),
-            state_folder(),
-        )
+        outcome, artifact = _perform(task, module, slice, where, inputs)
+        manifest = outcome.manifest
+        with disk_faults(Path(output.path)):
+            _write_reference(artifact.reference, Path(output.path))
+            record_task(state_folder(), where.run, manifest)
+        output.metadata.update({"kind": manifest.kind, "digest": manifest.digest, **manifest.metrics})
     except SpicaError as error:
-        _tell(where, record_failure(state_folder(), where.run, task, error))
         print(f"{task}: {error}", file=sys.stderr)
+        _record(where, task, error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except Exception as error:
+    except Exception:
+        traceback.print_exc()
         last = traceback.format_exc(limit=-3).strip()
         fault = Fault(task, last, "an error that Spica names", "please report it with the run's log")
-        _tell(where, record_failure(state_folder(), where.run, task, SpicaError(fault)))
-        raise error from None
-    manifest = outcome.manifest
-    artifact = store.open(manifest)
-    Path(output.path).parent.mkdir(parents=True, exist_ok=True)
-    Path(output.path).write_text(artifact.reference.model_dump_json())
-    output.metadata.update({"kind": manifest.kind, "digest": manifest.digest, **manifest.metrics})
-    record_task(state_folder(), where.run, manifest)
+        _record(where, task, SpicaError(fault))
+        sys.exit(1)
     how = "unchanged, from the store" if outcome.cached else f"done in {outcome.wall_s:.0f} s"
     print(f"{task}: {how} ({manifest.digest[:12]})", flush=True)
     wall_s = round(outcome.wall_s, 3)
-    _tell(where, TaskRecord(cached=outcome.cached, wall_s=wall_s, uri=artifact.uri, **dict(artifact.reference)))
+    _tell(
+        where, TaskRecord(cached=outcome.cached, wall_s=wall_s, uri=artifact.uri, **dict(artifact.reference))
+    )
 
 
 def _tell(where: Place, record: TaskRecord) -> None:
     """Print a record that no `spica run` reads from the disk: a step on a cluster is known by its log."""
     if where.run and OWNER_VARIABLE not in os.environ:
         print(RECORD_MARK + record.model_dump_json(exclude_defaults=True), flush=True)
+
+
+def _perform(
+    task: str, module: str, slice: str, where: Place, inputs: Mapping[str, Any]
+) -> tuple[Outcome, Artifact]:
+    stage = importlib.import_module(module)
+    store = Store.parse(where.store)
+    outcome = perform(
+        task,
+        stage.run,
+        parse_slice(task, get_type_hints(stage.run)["slice"], slice),
+        {name: open_reference(store, Path(item.path)) for name, item in inputs.items()},
+        store,
+        make_launcher(where),
+        state_folder(),
+    )
+    return outcome, store.open(outcome.manifest)
+
+
+def _write_reference(reference: Reference, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(reference.model_dump_json(), encoding="utf-8")
+
+
+def _record(where: Place, task: str, error: SpicaError) -> None:
+    try:
+        _tell(where, record_failure(state_folder(), where.run, task, error))
+    except OSError as full:
+        print(f"{task}: the run's record lacks this fault: {full}", file=sys.stderr)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """Let the stage save what it has (see sft.run), once.
+
+    A terminal's Ctrl-C comes twice, directly and from `spica run`; the second must not break into the saving.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 class _Marked(io.TextIOBase):
@@ -157,18 +193,24 @@ class _Marked(io.TextIOBase):
         self._at_line_start = True
 
     def write(self, text: str) -> int:
-        for line in text.splitlines(keepends=True):
-            self._stream.write(PROGRESS_MARK + line if self._at_line_start else line)
-            self._at_line_start = line.endswith("\n")
-        self._stream.flush()
+        # Nobody reads any more when `spica run` was killed; that must not break into the saving either.
+        with suppress(BrokenPipeError):
+            for line in text.splitlines(keepends=True):
+                self._stream.write(PROGRESS_MARK + line if self._at_line_start else line)
+                self._at_line_start = line.endswith("\n")
+            self._stream.flush()
         return len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        with suppress(BrokenPipeError):
+            self._stream.flush()
 
 
 def _die_with(owner: int) -> None:
-    """End this process at once when `owner` is gone, however it went (what was started here has guards)."""
+    """End this process when `owner` is gone, however it went (what was started here has guards).
+
+    The stage may save what it has first, unless it was told to stop before: `owner` then did not wait for it.
+    """
     try:
         gone = os.pidfd_open(owner)
     except ProcessLookupError:
@@ -178,6 +220,9 @@ def _die_with(owner: int) -> None:
         poll = select.poll()
         poll.register(gone, select.POLLIN)
         poll.poll()
+        if signal.getsignal(signal.SIGTERM) is _stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(_ORPHAN_GRACE_S)
         os._exit(137)
 
     threading.Thread(target=watch, name="owner", daemon=True).start()

@@ -1,6 +1,7 @@
 """The command `spica`. Every command imports what it needs itself, so that `spica --help` answers at once."""
 
 import json
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help would take two thirds of the time of `spica --help`
 )
+_STOPPED = 130
 RecipeArgument = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a YAML file.")]
 ProfileOption = Annotated[str, typer.Option(help="laptop, node8 or cluster64.")]
 
@@ -71,7 +73,14 @@ def run(recipe: RecipeArgument, profile: ProfileOption = "laptop") -> None:
     from spica_pipelines.show import print_end
 
     resolved = load_recipe(recipe, profile)
-    print_end(run_locally(resolved, read_text(find_recipe(recipe))))
+    try:
+        made = run_locally(resolved, read_text(find_recipe(recipe)))
+    except KeyboardInterrupt as stop:
+        command = shlex.join(["spica", *sys.argv[1:]])
+        kept = str(stop) or "what was finished is kept"
+        print(f"spica: stopped; {kept}, and this goes on from there: {command}", file=sys.stderr)
+        sys.exit(_STOPPED)
+    print_end(made)
 
 
 @app.command(name="compile")
@@ -168,16 +177,14 @@ def main() -> None:
     """
     from spica.errors import SpicaError
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a script's background jobs begin with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         app()
     except SpicaError as error:
         sys.exit(report_faults(error))
-    except (KeyboardInterrupt, SystemExit) as stop:
-        code = 130 if isinstance(stop, KeyboardInterrupt) else stop.code
-        if code == 130:
-            print("spica: stopped; the same command goes on where it was", file=sys.stderr)
-        sys.exit(code)
+    except KeyboardInterrupt:  # before or after typer, which itself makes 130 of it
+        sys.exit(_STOPPED)
 
 
 def report_faults(error: "SpicaError") -> int:

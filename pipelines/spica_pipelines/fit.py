@@ -127,7 +127,9 @@ def _refused(spec: dict[str, Any], version: Version) -> Iterator[Fault]:
         tasks = component["dag"]["tasks"]
         for rule in RULES:
             if version < rule.since:
-                yield from (_fault(place, version, rule.since, rule.fate) for place in rule.places(dag, tasks))
+                yield from (
+                    _fault(place, version, rule.since, rule.fate) for place in rule.places(dag, tasks)
+                )
         if version < (2, 4):
             fate = "the consumer's step fails: outputs of a pipeline inside a pipeline are not found"
             for place in _outputs_of_dags(dag, tasks, spec["components"]):
@@ -177,7 +179,9 @@ def _without_inner_fields(entry: Any, version: Version) -> set[str]:
 
 def _fault(place: str, version: Version, since: Version, fate: str) -> Fault:
     if since == NEVER:
-        return Fault(place, f"KFP {_text(version)}: {fate}", "a pipeline without it", "take it out of the pipeline")
+        return Fault(
+            place, f"KFP {_text(version)}: {fate}", "a pipeline without it", "take it out of the pipeline"
+        )
     advice = "upgrade the server, or take it out of the profile (secrets.ca_bundle is what mounts ConfigMaps)"
     return Fault(place, f"KFP {_text(version)}: {fate}", f"KFP {_text(since)} or newer", advice)
 

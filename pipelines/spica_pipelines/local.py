@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from types import FrameType
+from typing import Self, TextIO
 
 from kfp import local
 
@@ -15,12 +17,15 @@ from spica.artifacts.runs import start_run, task_records
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
 from spica.errors import Fault, SpicaError, StageError
+from spica.launch.processes import Process, adopt_orphans, descendants, kill
 from spica.recipe.load import Resolved
 from spica.task import OWNER_VARIABLE, PROGRESS_MARK
 from spica_pipelines.post_training import post_training
 
 # A run of the miniature writes about 0.2 GB; the rest is room for logs and training checkpoints.
 NEEDED_BYTES = 2 << 30
+_STOPPING = b"spica: stopping, the running task saves what it has (once more: without waiting)\n"
+_ALL_KEPT = "nothing is lost"
 
 
 def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
@@ -37,6 +42,7 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
         LockedError: another run goes on in this folder.
         PrerequisiteError: disk full and the like.
         SpicaError: whatever the failed task raised, with its exit code.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; says what is kept.
     """
     state = state_folder()
     recipe = resolved.recipe
@@ -54,24 +60,29 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
         os.environ[OWNER_VARIABLE] = str(os.getpid())
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         os.environ["PYTHONUNBUFFERED"] = "1"
-        with (folder / "log.txt").open("w", buffering=1) as log, _only_progress(log):
+        with (folder / "log.txt").open("w", buffering=1) as log, _Stop() as stop, _only_progress(log, stop):
             try:
                 post_training(recipe=text, profile=resolved.profile, run=run.id)
             except RuntimeError as error:
-                raise _fault_of(state, run.id, error, folder / "log.txt") from None
+                if failure := _failure(state, run.id):
+                    raise failure from None
+                if stop.number:
+                    raise KeyboardInterrupt(_ALL_KEPT) from None
+                advice = f"read the end of {_short(folder / 'log.txt')}"
+                raise StageError(Fault("pipeline", str(error), "every task succeeds", advice)) from None
         store, records = Store.parse(resolved.store), task_records(state, run.id)
         manifests = {task: store.find(task, records[task].key) for task in ("report", "serve")}
         return {task: store.open(manifest) for task, manifest in manifests.items() if manifest}
 
 
-def _fault_of(state: Path, run: str, error: RuntimeError, log: Path) -> SpicaError:
+def _failure(state: Path, run: str) -> SpicaError | None:
     """The error of the task that failed; KFP itself reports only that one did."""
     for record in task_records(state, run).values():
         if record.faults:
             failure = SpicaError(*record.faults)
             failure.exit_code = record.exit_code
             return failure
-    return StageError(Fault("pipeline", str(error), "every task succeeds", f"read the end of {_short(log)}"))
+    return None
 
 
 def _short(path: Path) -> str:
@@ -80,12 +91,54 @@ def _short(path: Path) -> str:
     return str(path)
 
 
+class _Stop:
+    """What Ctrl-C and SIGTERM do while the pipeline runs.
+
+    The first is passed on to the running task, which saves what it has while KFP waits for its end. The
+    second leaves at once, and what still runs ends too: tasks watch this process (`spica.task`).
+    """
+
+    number = 0
+    """The signal that came; 0: none."""
+
+    def __enter__(self) -> Self:
+        adopt_orphans()  # KFP starts a task through a shell, which a signal ends before the task
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if self.number:
+            raise KeyboardInterrupt
+        self.number = number
+        with contextlib.suppress(OSError):
+            os.write(2, _STOPPING)  # print() may be what was interrupted, and cannot be entered twice
+        if not self.tell():
+            raise KeyboardInterrupt(_ALL_KEPT)
+
+    def tell(self) -> int:
+        """Pass the signal on, except to what guards keep (other sessions); returns to how many."""
+        return kill(filter(_in_this_group, descendants(os.getpid())), self.number)
+
+
+def _in_this_group(process: Process) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        return os.getpgid(process.pid) == os.getpgrp()
+    return False
+
+
 class _Progress:
     """Standard output of the runner: everything into the log, the tasks' own lines on the terminal too."""
 
-    def __init__(self, log: TextIO, terminal: TextIO) -> None:
+    def __init__(self, log: TextIO, terminal: TextIO, stop: _Stop) -> None:
         self._log = log
         self._terminal = terminal
+        self._stop = stop
         self._line = ""
 
     def write(self, text: str) -> int:
@@ -98,6 +151,8 @@ class _Progress:
             elif " WARNING]: " in found:
                 self._terminal.write("warning: " + found.partition(" WARNING]: ")[2] + "\n")
         self._terminal.flush()
+        if self._stop.number:
+            self._stop.tell()  # a task that began, or had not yet got ready to listen, when the signal came
         return len(text)
 
     def flush(self) -> None:
@@ -105,6 +160,6 @@ class _Progress:
 
 
 @contextlib.contextmanager
-def _only_progress(log: TextIO) -> Iterator[None]:
-    with contextlib.redirect_stdout(_Progress(log, sys.stdout)):
+def _only_progress(log: TextIO, stop: _Stop) -> Iterator[None]:
+    with contextlib.redirect_stdout(_Progress(log, sys.stdout, stop)):
         yield

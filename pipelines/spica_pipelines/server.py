@@ -18,6 +18,7 @@ from spica_pipelines.fit import Version
 TIMEOUT_S = (5.0, 60.0)
 """To connect, to answer."""
 OLDEST: Version = (2, 0)
+VERSION = "its version"
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 EXAMPLE = "http://ml-pipeline.kubeflow:8888 inside of the cluster"
 VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9_]{2,63}")
@@ -53,7 +54,9 @@ class Server:
         """
         self.endpoint = endpoint.rstrip("/")
         if not self.endpoint.startswith(("http://", "https://")):
-            raise RecipeError(Fault("--endpoint", repr(endpoint), "an http or https URL", f"such as {EXAMPLE}"))
+            raise RecipeError(
+                Fault("--endpoint", repr(endpoint), "an http or https URL", f"such as {EXAMPLE}")
+            )
         config = kfp.Configuration(host=self.endpoint)
         config.retries = urllib3.Retry(
             total=4, read=0, redirect=3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504)
@@ -75,7 +78,7 @@ class Server:
         Raises:
             PrerequisiteError: nobody answers, somebody else answers, or a server of KFP 1.
         """
-        with self.faults("its version"):
+        with self.faults(VERSION):
             text = self.text("/apis/v2beta1/healthz")
         try:
             found = json.loads(text)
@@ -121,16 +124,22 @@ class Server:
     def _refusal(self, error: Any, wanted: str) -> SpicaError:
         where, said = f"{self.endpoint}: {wanted}", _message(error)
         if error.status == 401:
-            advice = "name the variable that holds one: --token-env KFP_TOKEN; in a cluster: `kubectl create token"
+            advice = (
+                "name the variable that holds one: --token-env KFP_TOKEN; in a cluster: `kubectl create token"
+            )
             advice += " SERVICE_ACCOUNT --audience pipelines.kubeflow.org`"
             return PrerequisiteError(Fault(where, f"401: {said}", "a valid token", advice))
         if error.status == 403:
             advice = "check --namespace, and that the token's account may use pipelines there"
             return PrerequisiteError(Fault(where, f"403: {said}", "an account that may do this", advice))
-        if error.status == 404 and not said.startswith("no "):
-            return self._stranger(f"404 for {wanted}") if "healthz" in said else _not_found(where, said)
+        if error.status == 404:
+            if wanted == VERSION:
+                return self._stranger("nothing at /apis/v2beta1/healthz")
+            return PrerequisiteError(Fault(where, f"404: {said}", "something that exists", "check its name"))
         if error.status in (400, 409, 422):
-            return PrerequisiteError(Fault(where, f"{error.status}: {said}", "an accepted request", "see above"))
+            return PrerequisiteError(
+                Fault(where, f"{error.status}: {said}", "an accepted request", "see above")
+            )
         return EndpointError(
             Fault(where, f"{error.status}: {said}", "an answer", "look into the log of the API server")
         )
@@ -138,20 +147,30 @@ class Server:
     def _silence(self, error: HTTPError) -> SpicaError:
         cause = error.reason if isinstance(error, MaxRetryError) and error.reason else error
         found = f"{type(cause).__name__}: {str(cause).rpartition(': ')[2]}"
-        advice = "check --endpoint and that the server runs (`kubectl -n kubeflow get deployment ml-pipeline`); "
-        advice += "from outside: `kubectl -n kubeflow port-forward svc/ml-pipeline 8888` and http://127.0.0.1:8888"
+        advice = (
+            "check --endpoint and that the server runs (`kubectl -n kubeflow get deployment ml-pipeline`); "
+        )
+        advice += (
+            "from outside: `kubectl -n kubeflow port-forward svc/ml-pipeline 8888` and http://127.0.0.1:8888"
+        )
         if "CERTIFICATE" in found:
             advice = f"name the authority's certificates: {CA_VARIABLES[0]}=FILE"
-        return PrerequisiteError(Fault(self.endpoint, found, "a Kubeflow Pipelines server that answers", advice))
+        return PrerequisiteError(
+            Fault(self.endpoint, found, "a Kubeflow Pipelines server that answers", advice)
+        )
 
     def _stranger(self, found: str) -> SpicaError:
         advice = "check --endpoint (the API server's, not the page's; a login page needs --token-env)"
-        return PrerequisiteError(Fault(self.endpoint, found, "a Kubeflow Pipelines server, 2.0 or newer", advice))
+        return PrerequisiteError(
+            Fault(self.endpoint, found, "a Kubeflow Pipelines server, 2.0 or newer", advice)
+        )
 
 
 def _token(variable: str) -> str:
     if not VARIABLE_NAME.fullmatch(variable):
-        advice = "write the variable's name, keep the token in the environment; revoke a token that was shared"
+        advice = (
+            "write the variable's name, keep the token in the environment; revoke a token that was shared"
+        )
         raise RecipeError(Fault("--token-env", "no variable's name (not shown)", "such as KFP_TOKEN", advice))
     token = os.environ.get(variable, "").strip()
     if not token:
@@ -170,7 +189,3 @@ def _message(error: Any) -> str:
     except (ValueError, AttributeError):
         pass
     return " ".join(body.split())[:300] or str(error.reason)
-
-
-def _not_found(where: str, said: str) -> SpicaError:
-    return PrerequisiteError(Fault(where, f"404: {said}", "something that exists there", "check its name"))

@@ -87,9 +87,7 @@ class Shelf:
                 try:
                     self.save(folder)
                 except (SpicaError, OSError) as error:
-                    logger.warning(
-                        "scratch is not copied, the next try is in %.0f s\n%s", every_s, error
-                    )
+                    logger.warning("scratch is not copied, the next try is in %.0f s\n%s", every_s, error)
 
         copier = threading.Thread(target=copy, name="shelf", daemon=True)
         copier.start()

@@ -4,15 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from spica.cluster.diagnosis import CONFIG_FAULTS, IMAGE_FAULTS
+
 Object = Mapping[str, Any]
 STORAGE_INITIALIZER = "storage-initializer"
-UNSERVABLE = ("ErrImageNeverPull", "InvalidImageName")
-CANNOT_PULL = (*UNSERVABLE, "ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable")
-CANNOT_START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
+IMAGE_GONE = ("ErrImageNeverPull", "InvalidImageName")
 # Answers of a store that another try does not change, in the words of KServe's storage initializer.
 _REFUSED = re.compile(
-    r"authentication failed|invalid aws credentials|access denied|accessdenied|forbidden|signaturedoesnotmatch|"
-    r"invalidaccesskeyid|nosuchbucket|not found|does not exist|no model found",
+    r"authentication failed|invalid aws credentials|access denied|accessdenied|forbidden|nosuchbucket|"
+    r"signaturedoesnotmatch|invalidaccesskeyid|not found|does not exist|no model found",
     re.IGNORECASE,
 )
 
@@ -63,10 +63,10 @@ def _fault(container: Object, pod: Object) -> PodState | None:
     waiting = container.get("state", {}).get("waiting", {})
     reason = waiting.get("reason", "")
     detail = " ".join(waiting.get("message", reason).split())
-    if reason in CANNOT_PULL:
-        stage: Literal["dead", "stuck"] = "dead" if reason in UNSERVABLE else "stuck"
+    if reason in IMAGE_FAULTS:
+        stage: Literal["dead", "stuck"] = "dead" if reason in IMAGE_GONE else "stuck"
         return PodState(stage, f"image {image} cannot be pulled: {detail}", name)
-    if reason in CANNOT_START:
+    if reason in CONFIG_FAULTS:
         return PodState("stuck", f"container {name} cannot be made: {detail}", name)
     ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
     if container.get("ready") or not ended or ended.get("exitCode") == 0:

@@ -13,7 +13,6 @@ gone.
 """
 
 import argparse
-import ctypes
 import os
 import select
 import signal
@@ -21,17 +20,19 @@ import socket
 import sys
 from pathlib import Path
 
-from spica.launch.processes import Record, boot_id, descendants, identify, kill, write_record
+from spica.launch.processes import (
+    Record,
+    adopt_orphans,
+    boot_id,
+    descendants,
+    die_with_parent,
+    identify,
+    kill,
+    write_record,
+)
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_PR_SET_CHILD_SUBREAPER = 36
 _RECORD_EVERY_MS = 1000
 _COMMAND_NOT_RUN = 127
-
-
-def _prctl(option: int, value: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _start(command: list[str]) -> int:
@@ -42,7 +43,7 @@ def _start(command: list[str]) -> int:
         return pid
     try:
         os.setsid()
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         if os.getppid() == guard:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             os.execvp(command[0], command)
@@ -75,7 +76,7 @@ class _Guard:
 
     def run(self, command: list[str]) -> int:
         """Exit code of the command (128 + signal when one ended it)."""
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        adopt_orphans()
         pid = _start(command)
         poll = select.poll()
         poll.register(self._owner_gone, select.POLLIN)

@@ -3,12 +3,16 @@
 A process is named by its pid *and* its start time: a recycled pid belongs to a stranger and is never touched.
 """
 
+import ctypes
 import json
 import os
 import signal
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Process(NamedTuple):
@@ -76,8 +80,23 @@ def descendants(pid: int) -> list[Process]:
     return found
 
 
-def kill(processes: Iterable[Process]) -> int:
-    """SIGKILL those that still are who they were; returns how many were hit."""
+def adopt_orphans() -> None:
+    """Descendants whose parents die become children of this process, and so stay its descendants."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """SIGKILL for this process when its parent dies."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def kill(processes: Iterable[Process], number: int = signal.SIGKILL) -> int:
+    """Send a signal to those that still are who they were; returns how many were hit."""
     hit = 0
     for process in processes:
         try:
@@ -87,7 +106,7 @@ def kill(processes: Iterable[Process]) -> int:
             continue
         try:
             if is_alive(process):
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                signal.pidfd_send_signal(descriptor, number)
                 hit += 1
         except ProcessLookupError:
             pass

@@ -77,7 +77,8 @@ def test_what_a_killed_guard_leaves_is_reaped_from_its_record(tmp_path: Path) ->
     assert process.stdout
     sleeper = identify(int(process.stdout.readline()))
     assert sleeper
-    assert wait_for(lambda: f"[{sleeper.pid}, " in (tmp_path / "record.json").read_text())
+    record = tmp_path / "record.json"
+    assert wait_for(lambda: record.exists() and f"[{sleeper.pid}, " in record.read_text())
     process.kill()
     ended(process)
     write_record(tmp_path / "record.json", Record(boot_id(), Process(os.getpid(), 1), (sleeper,)))
