@@ -108,6 +108,29 @@ def report() -> None:
 
 
 @app.command()
+def doctor(
+    recipe: RecipeArgument = "miniature",
+    profile: Annotated[
+        str | None, typer.Option(help="The recipe's first profile on Kubernetes when left out.")
+    ] = None,
+    cluster: Annotated[bool, typer.Option("--cluster", help="Look at the cluster, too.")] = False,
+) -> None:
+    """Look at all that a profile needs of its store and its cluster; says per line what to do."""
+    from spica.cluster.doctor import examine, examine_store
+    from spica.cluster.finding import State
+    from spica.recipe.load import load_recipe, read_recipe
+
+    on_cluster = [name for name, scale in read_recipe(recipe).profiles.items() if scale.kubernetes]
+    resolved = load_recipe(recipe, profile or next(iter(on_cluster), "cluster64"))
+    faults = 0
+    for finding in (*(examine(resolved) if cluster else ()), *examine_store(resolved.store)):
+        print(finding, flush=True)
+        faults += finding.state is State.FAULT
+    if faults:
+        raise typer.Exit(3)
+
+
+@app.command()
 def serve(
     port: Annotated[
         int, typer.Option(help="Port of the OpenAI API on this machine; 0: any free one.")

@@ -34,9 +34,11 @@ VERSIONS = {
     "Deployment": "apps/v1",
     "Lease": "coordination.k8s.io/v1",
     "CustomResourceDefinition": "apiextensions.k8s.io/v1",
+    "SelfSubjectAccessReview": "authorization.k8s.io/v1",
     "PyTorchJob": "kubeflow.org/v1",
     "InferenceService": "serving.kserve.io/v1beta1",
     "ServingRuntime": "serving.kserve.io/v1alpha1",
+    "ClusterStorageContainer": "serving.kserve.io/v1alpha1",
     "Workload": "kueue.x-k8s.io/v1beta1",
     "LocalQueue": "kueue.x-k8s.io/v1beta1",
     "ClusterQueue": "kueue.x-k8s.io/v1beta1",
@@ -67,6 +69,8 @@ class Cluster:
         """Where this process's own pod runs; that of the context outside of the cluster."""
         self.in_pod = in_pod
         """Whether this process runs in a pod of the cluster: service names resolve then."""
+        self.patience_s = GIVE_UP_S
+        """How long a server that does not answer is asked again."""
         self._api = api
 
     @classmethod
@@ -95,7 +99,7 @@ class Cluster:
 
     @cached_property
     def _dynamic(self) -> dynamic.DynamicClient:
-        return _patiently(lambda: dynamic.DynamicClient(self._api), "cluster")
+        return _patiently(lambda: dynamic.DynamicClient(self._api), "cluster", self.patience_s)
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """The object, or None."""
@@ -195,7 +199,7 @@ class Cluster:
         where = f"{kind} {self.namespace}/{name}"
         here = None if namespace == "*" else namespace or self.namespace
         try:
-            answer = _patiently(lambda: request(self._resource(kind), here), where)
+            answer = _patiently(lambda: request(self._resource(kind), here), where, self.patience_s)
         except ApiException as error:
             if error.status == 404:
                 return None
@@ -245,12 +249,12 @@ def _message(error: ApiException) -> str:
         return str(error.reason)
 
 
-def _patiently(request: Callable[[], Result], where: str) -> Result:
+def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> Result:
     """Repeat a request while its fault may pass.
 
     Raises:
         ApiException: the server refused.
-        PrerequisiteError: it did not answer for GIVE_UP_S.
+        PrerequisiteError: it did not answer for `patience_s`.
     """
     started = time.monotonic()
     for attempt in range(1000):
@@ -259,10 +263,10 @@ def _patiently(request: Callable[[], Result], where: str) -> Result:
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             if isinstance(error, ApiException) and error.status not in TRANSIENT:
                 raise
-            if time.monotonic() - started > GIVE_UP_S:
+            if time.monotonic() - started > patience_s:
                 advice = "check that the API server runs and that this machine may reach it, then run again"
                 raise PrerequisiteError(
                     Fault(where, f"no answer from the API server ({error})", "an answer", advice)
                 ) from error
         time.sleep(random.uniform(0.1, min(MAX_PAUSE_S, 0.2 * 2 ** min(attempt, 8))))
-    raise AssertionError("unreachable: GIVE_UP_S ends it")
+    raise AssertionError("unreachable: patience_s ends it")

@@ -1,0 +1,294 @@
+"""What became of a submitted run: its tasks, why one failed, its logs, its end.
+
+The server's own `error` stays empty, and a run may end green with a failed task. So tasks are read one by one:
+their states from the server, the engine's remark (an image that cannot be pulled, say) from the workflow the
+server keeps, and how Spica ended from the record that each step prints into its log.
+"""
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import kfp_server_api as kfp
+
+from spica.artifacts.manifest import Artifact
+from spica.artifacts.runs import TaskRecord
+from spica.artifacts.store import Store
+from spica.errors import EndpointError, Fault, PrerequisiteError
+from spica.recipe.load import parse_recipe, under_profile
+from spica.task import RECORD_MARK
+from spica_pipelines.server import TIMEOUT_S, Server
+from spica_pipelines.submit import equals
+from spica_pipelines.workflow import Workflow
+
+ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
+NUM_LAST_LINES = 5
+CANCEL_TIMEOUT_S = 180.0
+SERVER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class RemoteTask(NamedTuple):
+    """One task of a run on a server."""
+
+    name: str
+    """As in `spica show`, such as sft-d_t."""
+    state: str
+    """waiting, pending, running, succeeded, failed, skipped or canceled."""
+    wall_s: float | None
+    """From its first pod to its last; None before."""
+    pods: tuple[str, ...]
+    """Names under which the server may find its log; the last step's first."""
+    record: TaskRecord | None
+    """How Spica ended in it."""
+    error: str
+    """Why it failed or does not start, else empty."""
+
+
+class RemoteRun(NamedTuple):
+    """A run on a server."""
+
+    run: str
+    """Spica's id."""
+    id: str
+    """The server's."""
+    state: str
+    """As the server says it, in small letters; `unknown` before the engine reported."""
+    recipe: str
+    profile: str
+    store: str
+    wall_s: float
+    tasks: tuple[RemoteTask, ...]
+
+    @property
+    def has_ended(self) -> bool:
+        """Nothing of it runs any more."""
+        return self.state.upper() in ENDED
+
+    @property
+    def failed(self) -> list[RemoteTask]:
+        """Tasks that failed, whatever the server says of the run."""
+        return [task for task in self.tasks if task.state == "failed"]
+
+    @property
+    def verdict(self) -> str:
+        """The run's state; a green run with a failed task has failed."""
+        return "failed" if self.failed and self.has_ended else self.state
+
+
+def read_run(server: Server, run: str, namespace: str = "") -> RemoteRun:
+    """Ask for a run and all of its tasks.
+
+    Args:
+        server: where it runs.
+        run: Spica's id of it, or the server's.
+        namespace: of the run's team, where the server has several.
+
+    Raises:
+        PrerequisiteError: no such run, or the server does not answer.
+    """
+    return _remote(server, _find(server, run, namespace))
+
+
+def task_log(server: Server, run: RemoteRun, task: RemoteTask) -> str:
+    """All that the pod of a task printed, also after the pod is gone if the cluster archives logs.
+
+    Raises:
+        PrerequisiteError: the task has no pod yet, or its log is not kept.
+    """
+    for pod in task.pods:
+        text = _log(server, run.id, pod)
+        if text is not None:
+            return text
+    found = "no pod yet" if not task.pods else f"no log of {task.pods[0]}"
+    advice = "wait until it runs" if not task.pods else "KFP keeps logs while the pod is there, later if archived"
+    raise PrerequisiteError(Fault(f"{run.run} {task.name}", f"{task.state}: {found}", "a task that ran", advice))
+
+
+def task_of(run: RemoteRun, name: str) -> RemoteTask:
+    """A task by its name.
+
+    Raises:
+        PrerequisiteError: the run has none of this name.
+    """
+    for task in run.tasks:
+        if task.name == name:
+            return task
+    names = ", ".join(task.name for task in run.tasks)
+    raise PrerequisiteError(Fault(run.run, f"no task `{name}`", names, "choose one of these"))
+
+
+def cancel(server: Server, run: str, namespace: str = "", timeout_s: float = CANCEL_TIMEOUT_S) -> RemoteRun:
+    """End a run, wait until it has ended, and return it as it was before.
+
+    Raises:
+        EndpointError: it goes on after `timeout_s`.
+    """
+    before = read_run(server, run, namespace)
+    if before.has_ended:
+        return before
+    with server.faults(f"the end of run {run}"):
+        server.runs.run_service_terminate_run(before.id, _request_timeout=TIMEOUT_S)
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        with server.faults(f"run {run}"):
+            state = server.runs.run_service_get_run(before.id, _request_timeout=TIMEOUT_S).state
+        if state in ENDED:
+            return before
+        time.sleep(1)
+    found = f"{state} {timeout_s:.0f} s after it was told to end"
+    raise EndpointError(Fault(f"run {run}", found, "FAILED or CANCELED", "look into the engine's controller"))
+
+
+def artifacts(run: RemoteRun, *names: str) -> dict[str, Artifact]:
+    """What some tasks of a run made, from the run's store.
+
+    Raises:
+        PrerequisiteError: a task did not get that far, or the store cannot be reached.
+    """
+    store, found = Store.parse(run.store), {}
+    for name in names:
+        task = task_of(run, name)
+        manifest = store.find(name, task.record.key) if task.record and task.record.key else None
+        if manifest is None:
+            advice = f"`spica status {run.run}` says how far it is"
+            raise PrerequisiteError(Fault(f"{run.run} {name}", task.state, "a task that succeeded", advice))
+        found[name] = store.open(manifest)
+    return found
+
+
+def _find(server: Server, run: str, namespace: str) -> Any:
+    multi_user = server.health.multi_user
+    with server.faults(f"run {run}"):
+        if SERVER_ID.fullmatch(run):
+            return server.runs.run_service_get_run(run, _request_timeout=TIMEOUT_S)
+        listed = server.runs.run_service_list_runs(
+            namespace=namespace if multi_user else "",
+            page_size=1,
+            filter=equals("display_name", run),
+            _request_timeout=TIMEOUT_S,
+        )
+        if listed.runs:
+            return server.runs.run_service_get_run(listed.runs[0].run_id, _request_timeout=TIMEOUT_S)
+    where = f"{server.endpoint}" + (f", namespace {namespace}" if multi_user else "")
+    raise PrerequisiteError(
+        Fault(where, f"no run `{run}`", "an id that `spica submit` printed", "check the id and --namespace")
+    )
+
+
+def _remote(server: Server, found: Any) -> RemoteRun:
+    given = (found.runtime_config and found.runtime_config.parameters) or {}
+    if not {"recipe", "profile", "run"} <= set(given):
+        allowed = "a run that `spica submit` started"
+        raise PrerequisiteError(Fault(found.display_name, "a run of another pipeline", allowed, "check the id"))
+    recipe = parse_recipe(given["recipe"], f"the recipe of {found.display_name}")
+    names = _names(server, found)
+    details = {row.display_name: row for row in (found.run_details and found.run_details.task_details) or ()}
+    workflow = _workflow(server, found.run_id)
+    tasks = [_task(server, found.run_id, name, key, details, workflow) for key, name in names.items()]
+    started = {key: _instant(details, f"{key}-driver", "start_time") for key in names}
+    order = sorted(zip(names, tasks, strict=True), key=lambda pair: (started[pair[0]] or _NEVER, pair[1].name))
+    return RemoteRun(
+        run=given["run"] or found.display_name,
+        id=found.run_id,
+        state=(found.state or "unknown").lower(),
+        recipe=recipe.name,
+        profile=given["profile"],
+        store=under_profile(recipe, given["profile"], "the run").store,
+        wall_s=((_real(found.finished_at) or datetime.now(UTC)) - found.created_at).total_seconds(),
+        tasks=tuple(task for _, task in order),
+    )
+
+
+def _names(server: Server, found: Any) -> dict[str, str]:
+    """Task of the graph -> task of Spica (sources-2 -> visual); the constant `task` that it is called with."""
+    version = found.pipeline_version_reference
+    with server.faults("the run's pipeline"):
+        spec = server.pipelines.pipeline_service_get_pipeline_version(
+            version.pipeline_id, version.pipeline_version_id, _request_timeout=TIMEOUT_S
+        ).pipeline_spec
+    tasks = spec.get("pipeline_spec", spec)["root"]["dag"]["tasks"]
+    called = {key: task.get("inputs", {}).get("parameters", {}).get("task", {}) for key, task in tasks.items()}
+    return {key: value.get("runtimeValue", {}).get("constant", key) for key, value in called.items()}
+
+
+def _workflow(server: Server, run_id: str) -> Workflow:
+    """What the engine says; empty where the server keeps it to itself."""
+    with contextlib.suppress(kfp.ApiException, ValueError, KeyError, TypeError):
+        detail = json.loads(server.text(f"/apis/v1beta1/runs/{quote(run_id)}"))
+        return Workflow(json.loads(detail["pipeline_runtime"]["workflow_manifest"]))
+    return Workflow({})
+
+
+def _task(
+    server: Server, run_id: str, name: str, key: str, details: Mapping[str, Any], workflow: Workflow
+) -> RemoteTask:
+    row, driver = details.get(key), details.get(f"{key}-driver")
+    children = [child.pod_name for child in (row and row.child_tasks) or () if child.pod_name]
+    pods = workflow.pods(key) or tuple(children)
+    state = _state(row, driver)
+    record, text = None, None
+    if state in ("succeeded", "failed"):
+        text = next((log for pod in pods if (log := _log(server, run_id, pod)) is not None), None)
+        record = _record(text or "", name)
+    return RemoteTask(name, state, _wall_s(row, driver), pods, record, _error(state, record, text, workflow, key))
+
+
+def _state(row: Any, driver: Any) -> str:
+    if driver is not None and driver.state == "FAILED":
+        return "failed"
+    if row is None or row.state is None:
+        return "waiting" if driver is None else "pending"
+    return str(row.state).lower()
+
+
+def _error(state: str, record: TaskRecord | None, log: str | None, workflow: Workflow, key: str) -> str:
+    remark = workflow.remark(key)
+    if state != "failed":
+        return remark if state in ("pending", "running") else ""
+    if record and record.faults:
+        return "\n".join(map(str, record.faults))
+    last = [line for line in (log or "").splitlines() if line.strip()][-NUM_LAST_LINES:]
+    return "\n".join(filter(None, (remark, *last))) or "the server says no more than this"
+
+
+def _record(log: str, name: str) -> TaskRecord | None:
+    """The record that the step printed; a log is no input to trust, so it counts only if it reads as one."""
+    for line in reversed(log.splitlines()):
+        if line.startswith(RECORD_MARK):
+            with contextlib.suppress(ValueError):
+                record = TaskRecord.model_validate_json(line.removeprefix(RECORD_MARK))
+                return record if record.task == name else None
+    return None
+
+
+def _log(server: Server, run_id: str, pod: str) -> str | None:
+    """None where the server has none; it says so in the body of a 200."""
+    with contextlib.suppress(kfp.ApiException), server.faults(f"the log of {pod}"):
+        text = server.text(f"/apis/v1alpha1/runs/{quote(run_id)}/nodes/{quote(pod)}/log")
+        return None if text.startswith('{"error_message"') else text
+    return None
+
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def _real(instant: datetime | None) -> datetime | None:
+    """The server writes the year 1970 for "not yet"."""
+    return instant if instant and instant.year > 1970 else None
+
+
+def _instant(details: Mapping[str, Any], name: str, field: str) -> datetime | None:
+    return _real(getattr(details[name], field)) if name in details else None
+
+
+def _wall_s(row: Any, driver: Any) -> float | None:
+    begin = next((start for item in (driver, row) if item and (start := _real(item.start_time))), None)
+    if begin is None:
+        return None
+    end = _real(row.end_time) if row else _real(driver.end_time)
+    return ((end or datetime.now(UTC)) - begin).total_seconds()
