@@ -37,7 +37,7 @@ OWNER_VARIABLE = "SPICA_OWNER_PID"
 PROGRESS_MARK = "| "
 """Begins each line that a task prints under `spica run`."""
 RECORD_MARK = "spica-record: "
-"""Begins the line with a task's record in the log of a step whose disk ends with it; `spica status` reads it."""
+"""Begins the line with a task's record in the log of a step of a cluster; `spica status` reads it."""
 _ORPHAN_GRACE_S = 45.0  # a training job gets 30 s to save, and its saving may begin with the end of a step
 
 

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spica_pipelines import cluster_cli
+from spica_pipelines.options import (
+    NamespaceOption,
+    ProfileOption,
+    RecipeArgument,
+    TokenOption,
+)
+
 if TYPE_CHECKING:
     from spica.errors import SpicaError
 
@@ -19,9 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich's help would take two thirds of the time of `spica --help`
 )
+app.add_typer(cluster_cli.app)
 _STOPPED = 130
-RecipeArgument = Annotated[str, typer.Argument(help="Name of a shipped recipe, or path of a YAML file.")]
-ProfileOption = Annotated[str, typer.Option(help="laptop, node8 or cluster64.")]
 
 
 @app.command()
@@ -88,23 +95,55 @@ def compile_pipeline(
     recipe: RecipeArgument,
     profile: ProfileOption = "cluster64",
     output: Annotated[Path, typer.Option(help="File to write.")] = Path("post_training.yaml"),
+    kubernetes: Annotated[
+        bool, typer.Option("--kubernetes", help="Objects for kubectl that submit the recipe, no KFP package.")
+    ] = False,
+    endpoint: Annotated[
+        str, typer.Option(help="With --kubernetes: the API server, as pods reach it.")
+    ] = "http://ml-pipeline.kubeflow:8888",
+    namespace: NamespaceOption = "spica",
 ) -> None:
-    """Write the KFP package: the graph (equal for all recipes) and the profile's platform document."""
-    from spica.recipe.load import load_recipe
-    from spica_pipelines.compile import package
+    """Write the KFP package (the graph and what the profile adds), or objects that need no KFP client."""
+    from spica.recipe.load import find_recipe, load_recipe, read_text
 
     resolved = load_recipe(recipe, profile)
-    output.write_text(package(resolved.scale, resolved.recipe.models.teacher.api_key_env))
+    if kubernetes:
+        from spica_pipelines.in_cluster import objects
+        from spica_pipelines.submit import Order
+
+        text = read_text(find_recipe(recipe))
+        order = Order(resolved, text, namespace, resolved.recipe.name, priority=None, no_cache=False)
+        output.write_text(objects(order, endpoint))
+        print(f"{output}: start the run with `kubectl apply -f {output}`")
+        return
+    from spica_pipelines.compile import package
+
+    output.write_text(package(resolved, namespace).text)
     print(f"{output}: parameters are recipe (the YAML text), profile and run")
 
 
 @app.command()
-def report() -> None:
-    """Say what the latest report found and where it lies."""
+def report(
+    run: Annotated[
+        str | None, typer.Option(help="A submitted run; the latest of this folder when left out.")
+    ] = None,
+    endpoint: Annotated[
+        str, typer.Option(envvar="KFP_ENDPOINT", help="With --run: the API server where it ran.")
+    ] = "",
+    namespace: NamespaceOption = "spica",
+    token_env: TokenOption = None,
+) -> None:
+    """Say what a report found and where it lies."""
     from spica_pipelines.latest import latest
     from spica_pipelines.show import print_end
 
-    print_end(latest("report", "serve"))
+    if run is None:
+        print_end(latest("report", "serve"))
+        return
+    from spica_pipelines.remote import artifacts, read_run
+    from spica_pipelines.server import Server
+
+    print_end(artifacts(read_run(Server(endpoint, token_env), run, namespace), "report", "serve"))
 
 
 @app.command()

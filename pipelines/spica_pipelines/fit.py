@@ -148,7 +148,8 @@ def _outputs_of_dags(dag: str, tasks: dict[str, Any], components: dict[str, Any]
 
 def _without_unknown_fields(platform: dict[str, Any], version: Version) -> Iterator[Fault]:
     executors = platform["platforms"].get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
-    removed, refused = set(), {}
+    removed: set[str] = set()
+    refused: dict[str, tuple[str, Version]] = {}
     for label, config in executors.items():
         for field in list(config):
             since = PLATFORM_FIELDS.get(field, NEVER)

@@ -1,15 +1,14 @@
 """What became of a submitted run: its tasks, why one failed, its logs, its end.
 
-The server's own `error` stays empty, and a run may end green with a failed task. So tasks are read one by one:
-their states from the server, the engine's remark (an image that cannot be pulled, say) from the workflow the
-server keeps, and how Spica ended from the record that each step prints into its log.
+The server's own `error` stays empty, and a run may end green with a failed task. So tasks are read one by
+one: how far they are, and what the engine remarks (an image that cannot be pulled, say), from the workflow
+that the server keeps; how Spica ended in them from the record that each step prints into its log.
 """
 
 import contextlib
 import json
 import re
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -24,7 +23,7 @@ from spica.recipe.load import parse_recipe, under_profile
 from spica.task import RECORD_MARK
 from spica_pipelines.server import TIMEOUT_S, Server
 from spica_pipelines.submit import equals
-from spica_pipelines.workflow import Workflow
+from spica_pipelines.workflow import Progress, Workflow, progress_of_rows
 
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 NUM_LAST_LINES = 5
@@ -105,8 +104,12 @@ def task_log(server: Server, run: RemoteRun, task: RemoteTask) -> str:
         if text is not None:
             return text
     found = "no pod yet" if not task.pods else f"no log of {task.pods[0]}"
-    advice = "wait until it runs" if not task.pods else "KFP keeps logs while the pod is there, later if archived"
-    raise PrerequisiteError(Fault(f"{run.run} {task.name}", f"{task.state}: {found}", "a task that ran", advice))
+    advice = (
+        "wait until it runs" if not task.pods else "KFP keeps logs while the pod is there, later if archived"
+    )
+    raise PrerequisiteError(
+        Fault(f"{run.run} {task.name}", f"{task.state}: {found}", "a task that ran", advice)
+    )
 
 
 def task_of(run: RemoteRun, name: str) -> RemoteTask:
@@ -120,6 +123,22 @@ def task_of(run: RemoteRun, name: str) -> RemoteTask:
             return task
     names = ", ".join(task.name for task in run.tasks)
     raise PrerequisiteError(Fault(run.run, f"no task `{name}`", names, "choose one of these"))
+
+
+def chosen_tasks(run: RemoteRun, name: str | None) -> list[RemoteTask]:
+    """The task of a name; without one those that failed, else those that run, else the last that ended.
+
+    Raises:
+        PrerequisiteError: the run has none of this name, or nothing has run.
+    """
+    if name:
+        return [task_of(run, name)]
+    for state in ("failed", "running"):
+        if found := [task for task in run.tasks if task.state == state]:
+            return found
+    if ended := [task for task in run.tasks if task.state == "succeeded"]:
+        return ended[-1:]
+    raise PrerequisiteError(Fault(run.run, "no task has run", "a task that ran", f"`spica status {run.run}`"))
 
 
 def cancel(server: Server, run: str, namespace: str = "", timeout_s: float = CANCEL_TIMEOUT_S) -> RemoteRun:
@@ -184,14 +203,17 @@ def _remote(server: Server, found: Any) -> RemoteRun:
     given = (found.runtime_config and found.runtime_config.parameters) or {}
     if not {"recipe", "profile", "run"} <= set(given):
         allowed = "a run that `spica submit` started"
-        raise PrerequisiteError(Fault(found.display_name, "a run of another pipeline", allowed, "check the id"))
+        raise PrerequisiteError(
+            Fault(found.display_name, "a run of another pipeline", allowed, "check the id")
+        )
     recipe = parse_recipe(given["recipe"], f"the recipe of {found.display_name}")
-    names = _names(server, found)
-    details = {row.display_name: row for row in (found.run_details and found.run_details.task_details) or ()}
+    rows = (found.run_details and found.run_details.task_details) or ()
     workflow = _workflow(server, found.run_id)
-    tasks = [_task(server, found.run_id, name, key, details, workflow) for key, name in names.items()]
-    started = {key: _instant(details, f"{key}-driver", "start_time") for key in names}
-    order = sorted(zip(names, tasks, strict=True), key=lambda pair: (started[pair[0]] or _NEVER, pair[1].name))
+    progress = {
+        name: workflow.progress(key) if workflow else progress_of_rows(rows, key)
+        for key, name in _names(server, found).items()
+    }
+    order = sorted(progress, key=lambda name: (progress[name].started or _NEVER, name))
     return RemoteRun(
         run=given["run"] or found.display_name,
         id=found.run_id,
@@ -199,20 +221,22 @@ def _remote(server: Server, found: Any) -> RemoteRun:
         recipe=recipe.name,
         profile=given["profile"],
         store=under_profile(recipe, given["profile"], "the run").store,
-        wall_s=((_real(found.finished_at) or datetime.now(UTC)) - found.created_at).total_seconds(),
-        tasks=tuple(task for _, task in order),
+        wall_s=_wall_s(found.created_at, found.finished_at),
+        tasks=tuple(_task(server, found.run_id, name, progress[name]) for name in order),
     )
 
 
 def _names(server: Server, found: Any) -> dict[str, str]:
-    """Task of the graph -> task of Spica (sources-2 -> visual); the constant `task` that it is called with."""
+    """Task of the graph -> task of Spica (sources-2 -> visual): the constant that it is called with."""
     version = found.pipeline_version_reference
     with server.faults("the run's pipeline"):
         spec = server.pipelines.pipeline_service_get_pipeline_version(
             version.pipeline_id, version.pipeline_version_id, _request_timeout=TIMEOUT_S
         ).pipeline_spec
     tasks = spec.get("pipeline_spec", spec)["root"]["dag"]["tasks"]
-    called = {key: task.get("inputs", {}).get("parameters", {}).get("task", {}) for key, task in tasks.items()}
+    called = {
+        key: task.get("inputs", {}).get("parameters", {}).get("task", {}) for key, task in tasks.items()
+    }
     return {key: value.get("runtimeValue", {}).get("constant", key) for key, value in called.items()}
 
 
@@ -224,36 +248,22 @@ def _workflow(server: Server, run_id: str) -> Workflow:
     return Workflow({})
 
 
-def _task(
-    server: Server, run_id: str, name: str, key: str, details: Mapping[str, Any], workflow: Workflow
-) -> RemoteTask:
-    row, driver = details.get(key), details.get(f"{key}-driver")
-    children = [child.pod_name for child in (row and row.child_tasks) or () if child.pod_name]
-    pods = workflow.pods(key) or tuple(children)
-    state = _state(row, driver)
-    record, text = None, None
-    if state in ("succeeded", "failed"):
-        text = next((log for pod in pods if (log := _log(server, run_id, pod)) is not None), None)
-        record = _record(text or "", name)
-    return RemoteTask(name, state, _wall_s(row, driver), pods, record, _error(state, record, text, workflow, key))
+def _task(server: Server, run_id: str, name: str, progress: Progress) -> RemoteTask:
+    record, log = None, None
+    if progress.state in ("succeeded", "failed"):
+        log = next((text for pod in progress.pods if (text := _log(server, run_id, pod)) is not None), None)
+        record = _record(log or "", name)
+    wall_s = _wall_s(progress.started, progress.ended) if progress.started else None
+    return RemoteTask(name, progress.state, wall_s, progress.pods, record, _error(progress, record, log))
 
 
-def _state(row: Any, driver: Any) -> str:
-    if driver is not None and driver.state == "FAILED":
-        return "failed"
-    if row is None or row.state is None:
-        return "waiting" if driver is None else "pending"
-    return str(row.state).lower()
-
-
-def _error(state: str, record: TaskRecord | None, log: str | None, workflow: Workflow, key: str) -> str:
-    remark = workflow.remark(key)
-    if state != "failed":
-        return remark if state in ("pending", "running") else ""
+def _error(progress: Progress, record: TaskRecord | None, log: str | None) -> str:
+    if progress.state != "failed":
+        return progress.remark if progress.state == "pending" else ""
     if record and record.faults:
         return "\n".join(map(str, record.faults))
     last = [line for line in (log or "").splitlines() if line.strip()][-NUM_LAST_LINES:]
-    return "\n".join(filter(None, (remark, *last))) or "the server says no more than this"
+    return "\n".join(filter(None, (progress.remark, *last))) or "neither the engine nor a log says why"
 
 
 def _record(log: str, name: str) -> TaskRecord | None:
@@ -277,18 +287,7 @@ def _log(server: Server, run_id: str, pod: str) -> str | None:
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
-def _real(instant: datetime | None) -> datetime | None:
-    """The server writes the year 1970 for "not yet"."""
-    return instant if instant and instant.year > 1970 else None
-
-
-def _instant(details: Mapping[str, Any], name: str, field: str) -> datetime | None:
-    return _real(getattr(details[name], field)) if name in details else None
-
-
-def _wall_s(row: Any, driver: Any) -> float | None:
-    begin = next((start for item in (driver, row) if item and (start := _real(item.start_time))), None)
-    if begin is None:
-        return None
-    end = _real(row.end_time) if row else _real(driver.end_time)
-    return ((end or datetime.now(UTC)) - begin).total_seconds()
+def _wall_s(started: datetime, ended: datetime | None) -> float:
+    """Until now where it goes on; the server writes the year 1970 for "not yet"."""
+    end = ended if ended and ended.year > 1970 else datetime.now(UTC)
+    return (end - started).total_seconds()

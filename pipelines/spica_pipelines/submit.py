@@ -28,7 +28,7 @@ class Order(NamedTuple):
     text: str
     """The recipe's YAML."""
     namespace: str
-    """Where the run's jobs and servers are made; of a server with several teams, also where the run belongs."""
+    """Where jobs and servers are made; of a server with several teams, also where the run belongs."""
     experiment: str
     """In which the server lists the run."""
     priority: str | None
@@ -106,13 +106,13 @@ def _store(text: str, order: Order) -> str:
 def _require_kubernetes(resolved: Resolved) -> None:
     if resolved.scale.launcher == "kubernetes":
         return
-    fit_ones = [name for name, scale in resolved.recipe.profiles.items() if scale.launcher == "kubernetes"]
+    others = [name for name, scale in resolved.recipe.profiles.items() if scale.launcher == "kubernetes"]
     raise RecipeError(
         Fault(
             f"{resolved.path} profiles.{resolved.profile}",
             "launcher local: this profile runs on one machine",
-            ", ".join(fit_ones) or "a profile with launcher kubernetes",
-            f"`spica run` starts it here; for a cluster: --profile {fit_ones[0] if fit_ones else 'cluster64'}",
+            ", ".join(others) or "a profile with launcher kubernetes",
+            f"`spica run` starts it here; for a cluster: --profile {[*others, 'cluster64'][0]}",
         )
     )
 

@@ -1,61 +1,137 @@
-"""The Argo workflow below a run, as the KFP server keeps it: pods and the engine's remarks.
+"""How far each task of a run is: from the Argo workflow that the server keeps, else from its own rows.
 
-Untrusted and optional: what is missing or has another form gives no pods and no remarks.
+The workflow says more (which image cannot be pulled, which pod was killed) and stays whole when it is large:
+Argo packs the nodes of a workflow beyond 1 MB, and KFP then shows a run without rows. Both are untrusted:
+what is missing or has another form counts as not told.
 """
 
 import base64
 import json
 import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 POD_NAMES = "workflows.argoproj.io/pod-name-format"
 WBITS_OF_GZIP = 31
 MAX_NAME = 253
+STATES = {
+    "Pending": "pending",
+    "Running": "running",
+    "Succeeded": "succeeded",
+    "Failed": "failed",
+    "Error": "failed",
+    "Skipped": "skipped",
+    "Omitted": "skipped",
+}
+
+
+class Progress(NamedTuple):
+    """How far a task is."""
+
+    state: str
+    """waiting, pending, running, succeeded, failed, skipped or canceled."""
+    started: datetime | None
+    ended: datetime | None
+    pods: tuple[str, ...]
+    """Names under which its log may be kept; the latest pod first."""
+    remark: str
+    """What the engine says, such as `ImagePullBackOff: ...` or `OOMKilled (exit code 137)`."""
+
+
+WAITING = Progress("waiting", None, None, (), "")
 
 
 class Workflow:
-    """Reads one workflow."""
+    """Reads the Workflow object of a run."""
 
-    def __init__(self, manifest: dict[str, Any]) -> None:
-        """`manifest` is the Workflow object; empty where there is none."""
-        self._metadata = manifest.get("metadata") or {}
-        status = manifest.get("status") or {}
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        """An empty `manifest` tells nothing."""
+        metadata, status = manifest.get("metadata") or {}, manifest.get("status") or {}
         nodes = status.get("nodes") or {}
         if not nodes and status.get("compressedNodes"):
-            # Argo packs the nodes of a large workflow.
-            packed = base64.b64decode(status["compressedNodes"])
-            nodes = json.loads(zlib.decompress(packed, WBITS_OF_GZIP))
-        self._nodes: dict[str, dict[str, Any]] = {
-            key: node for key, node in nodes.items() if isinstance(node, dict)
-        }
+            nodes = json.loads(zlib.decompress(base64.b64decode(status["compressedNodes"]), WBITS_OF_GZIP))
+        self._nodes = [node for node in nodes.values() if isinstance(node, dict)]
+        self._name = str(metadata.get("name", ""))
+        self._named_like_nodes = (metadata.get("annotations") or {}).get(POD_NAMES) == "v1"
 
-    def pods(self, task: str) -> tuple[str, ...]:
-        """Pods of a task of the graph, the one that computes first; by each name a log may be kept under."""
-        return tuple(dict.fromkeys(name for node in self._of(task) for name in self._names(node)))
+    def __bool__(self) -> bool:
+        return bool(self._nodes)
 
-    def remark(self, task: str) -> str:
-        """What the engine says of a task's pods, such as `ImagePullBackOff: ...` or `OOMKilled (exit code 137)`."""
-        remarks = (str(node.get("message") or "") for node in self._of(task))
-        return next((remark for remark in remarks if remark and not remark.startswith("child '")), "")
+    def progress(self, task: str) -> Progress:
+        """How far a task of the graph is: it has a driver's pod, then a node with the pod that computes."""
+        driver, body = self._called(f"{task}-driver"), self._called(task)
+        if driver is None and body is None:
+            return WAITING
+        inside = self._pods_inside(body) if body else []
+        nodes = [node for node in (*inside, driver) if node]
+        remarks = [str(node.get("message") or "") for node in nodes]
+        return Progress(
+            state=_state(driver, body, inside),
+            started=min(filter(None, (_instant(node, "startedAt") for node in nodes)), default=None),
+            ended=_instant(body or driver or {}, "finishedAt"),
+            pods=tuple(dict.fromkeys(name for node in nodes for name in self._names(node))),
+            remark=next(filter(None, remarks), ""),
+        )
 
-    def _of(self, task: str) -> Iterator[dict[str, Any]]:
-        """Pod nodes of a task: attempts at its executor, the latest first, then its driver."""
-        roots = [node for node in self._nodes.values() if node.get("displayName") == task]
-        inner = [pod for root in roots for pod in self._below(root) if pod.get("type") == "Pod"]
-        yield from sorted(inner, key=lambda node: str(node.get("startedAt")), reverse=True)
-        driver = f"{task}-driver"
-        yield from (node for node in self._nodes.values() if node.get("displayName") == driver)
+    def _called(self, name: str) -> dict[str, Any] | None:
+        return next((node for node in self._nodes if node.get("displayName") == name), None)
 
-    def _below(self, node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Nodes that stand inside of `node`: their names begin with its own."""
-        prefix = f"{node.get('name')}."
-        yield from (other for other in self._nodes.values() if str(other.get("name", "")).startswith(prefix))
+    def _pods_inside(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Attempts at a task, the latest first; names of nodes are paths."""
+        prefix = f"{body.get('name')}."
+        pods = [
+            node
+            for node in self._nodes
+            if node.get("type") == "Pod" and str(node.get("name")).startswith(prefix)
+        ]
+        return sorted(pods, key=lambda node: str(node.get("startedAt")), reverse=True)
 
-    def _names(self, node: dict[str, Any]) -> Iterator[str]:
-        """A pod is called like its node, or, since Argo 3.4, WORKFLOW-TEMPLATE-HASH."""
-        name, workflow = str(node.get("id", "")), str(self._metadata.get("name", ""))
-        template, number = str(node.get("templateName", "")), name.rpartition("-")[2]
-        if (self._metadata.get("annotations") or {}).get(POD_NAMES) != "v1" and template:
-            yield f"{workflow}-{template}"[: MAX_NAME - len(number) - 1] + f"-{number}"
+    def _names(self, node: Mapping[str, Any]) -> Iterator[str]:
+        """A pod is called like its node or, since Argo 3.4, WORKFLOW-TEMPLATE-HASH."""
+        name, template = str(node.get("id", "")), node.get("templateName")
+        if template and not self._named_like_nodes:
+            number = name.rpartition("-")[2]
+            yield f"{self._name}-{template}"[: MAX_NAME - len(number) - 1] + f"-{number}"
         yield name
+
+
+def _state(driver: Any, body: Any, inside: list[dict[str, Any]]) -> str:
+    first = STATES.get(str(driver.get("phase")), "pending") if driver else "succeeded"
+    if first in ("failed", "skipped"):
+        return first
+    state = STATES.get(str(body.get("phase")), "pending") if body else "pending"
+    if state == "running":
+        # The engine calls a task running as soon as it has asked for its pod.
+        return "running" if any(node.get("phase") == "Running" for node in inside) else "pending"
+    return state
+
+
+def progress_of_rows(rows: Iterable[Any], task: str) -> Progress:
+    """How far a task is by the server's rows (`task_details`), which carry no remarks."""
+    named = {row.display_name: row for row in rows}
+    driver, body = named.get(f"{task}-driver"), named.get(task)
+    present = [row for row in (driver, body) if row]
+    if not present:
+        return WAITING
+    failed = driver is not None and driver.state == "FAILED"
+    state = "failed" if failed else str((body and body.state) or "PENDING").lower()
+    return Progress(
+        state=state,
+        started=_real(present[0].start_time),
+        ended=_real(present[-1].end_time),
+        pods=tuple(child.pod_name for child in (body and body.child_tasks) or () if child.pod_name),
+        remark="",
+    )
+
+
+def _instant(node: Mapping[str, Any], field: str) -> datetime | None:
+    try:
+        return _real(datetime.fromisoformat(str(node.get(field))))
+    except ValueError:
+        return None
+
+
+def _real(instant: datetime | None) -> datetime | None:
+    """The server writes the year 1970 for "not yet"."""
+    return instant.astimezone(UTC) if instant and instant.year > 1970 else None

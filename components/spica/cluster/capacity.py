@@ -139,9 +139,9 @@ def _num_fitting(allocatable: dict[str, Any], demand: Demand) -> int:
 def examine_images(cluster: Cluster) -> Iterator[Finding]:
     """Images that no registry serves (localhost/...) must lie on a node already."""
     nodes: Objects = cluster.list("Node", namespace="*")
-    listed = [row for node in nodes for row in node["status"].get("images", ())]
-    known = {name for row in listed for name in row.get("names", ())}
-    cut = any(len(node["status"].get("images", ())) >= MAX_IMAGES_OF_NODE for node in nodes)
+    listed = [row for node in nodes for row in node["status"].get("images") or ()]
+    known = {name for row in listed for name in row.get("names") or ()}
+    cut = any(len(node["status"].get("images") or ()) >= MAX_IMAGES_OF_NODE for node in nodes)
     for name in ("control", "train", "serve"):
         reference = image(name)
         if reference in known:

@@ -1,7 +1,10 @@
-"""`spica doctor --cluster`: what a recipe's profile needs of a cluster, looked at before anything is spent."""
+"""`spica doctor --cluster`: what a profile needs of a cluster, looked at before anything is spent."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
+
+import yaml
 
 from spica.cluster.api import VERSIONS, Cluster
 from spica.cluster.capacity import Demand, demands, examine_images, examine_nodes, examine_queue
@@ -11,6 +14,7 @@ from spica.errors import PrerequisiteError, SpicaError
 from spica.recipe.load import Resolved
 from spica.recipe.schema import Kubernetes
 
+Check = Callable[[], Iterator[Finding]]
 Rights = Mapping[tuple[str, str], tuple[str, ...]]
 RIGHTS: Rights = {
     ("kubeflow.org", "pytorchjobs"): ("create", "get", "list", "watch", "patch", "delete"),
@@ -18,11 +22,12 @@ RIGHTS: Rights = {
     ("kueue.x-k8s.io", "workloads"): ("get", "list", "watch"),
     ("", "pods"): ("get", "list", "watch"),
     ("", "events"): ("get", "list", "watch"),
+    ("", "services"): ("get",),
     ("", "pods/log"): ("get",),
     ("", "podtemplates"): ("get",),
     ("coordination.k8s.io", "leases"): ("create", "get", "patch", "delete"),
 }
-"""What a run asks of the API: (group, resource) -> verbs; those of Role spica-pipeline (manifests/base/team)."""
+"""What a run asks of the API: (group, resource) -> verbs; those of Role spica-pipeline in manifests/."""
 OPERATORS = {
     "PyTorchJob": ("pytorchjobs", "the Kubeflow training operator 1.9"),
     "LocalQueue": ("localqueues", "Kueue 0.12"),
@@ -66,22 +71,23 @@ def examine(resolved: Resolved) -> Iterator[Finding]:
 
 def _checks(
     cluster: Cluster, kubernetes: Kubernetes, api_key_env: str | None, wanted: tuple[Demand, ...]
-) -> Iterator[tuple[str, Callable[[], Iterator[Finding]]]]:
+) -> Iterator[tuple[str, Check]]:
     for kind in OPERATORS:
-        yield kind, lambda kind=kind: _operator(cluster, kind)
+        yield kind, partial(_operator, cluster, kind)
+    yield "Kueue", partial(_kueue, cluster)
     for kind, name in _parts(kubernetes):
-        yield f"{kind} {name}", lambda kind=kind, name=name: _part(cluster, kind, name)
-    yield "reaper", lambda: _reaper(cluster)
-    yield "Pod Security", lambda: _pod_security(cluster, kubernetes)
+        yield f"{kind} {name}", partial(_part, cluster, kind, name)
+    yield "reaper", partial(_reaper, cluster)
+    yield "Pod Security", partial(_pod_security, cluster, kubernetes)
     for kind, name, keys in _secrets(kubernetes, api_key_env):
-        yield f"{kind} {name}", lambda kind=kind, name=name, keys=keys: _secret(cluster, kind, name, keys)
+        yield f"{kind} {name}", partial(_secret, cluster, kind, name, keys)
     for demand in wanted:
-        yield f"queue of {demand.what}", lambda demand=demand: examine_queue(cluster, demand)
-        yield f"nodes of {demand.what}", lambda demand=demand: examine_nodes(cluster, demand)
-    yield "images", lambda: examine_images(cluster)
+        yield f"queue of {demand.what}", partial(examine_queue, cluster, demand)
+        yield f"nodes of {demand.what}", partial(examine_nodes, cluster, demand)
+    yield "images", partial(examine_images, cluster)
 
 
-def _careful(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _careful(name: str, check: Check) -> Iterator[Finding]:
     """A refusal to show something is no fault of the cluster, but must be said."""
     try:
         yield from check()
@@ -131,6 +137,22 @@ def _operator(cluster: Cluster, kind: str) -> Iterator[Finding]:
         yield Finding(kind, State.FAULT, f"served as {', '.join(served)}, needed as {version}", advice)
     else:
         yield Finding(kind, State.OK, f"{group}/{version}")
+
+
+def _kueue(cluster: Cluster) -> Iterator[Finding]:
+    """Model servers are Deployments, which Kueue 0.12 leaves alone unless it is told otherwise."""
+    found = cluster.get("ConfigMap", "kueue-manager-config", "kueue-system") or {}
+    settings = [yaml.safe_load(text) for text in (found.get("data") or {}).values()]
+    on = {name for text in settings for name in (text.get("integrations") or {}).get("frameworks") or ()}
+    if missing := [name for name in ("pod", "deployment") if settings and name not in on]:
+        advice = "add them to integrations.frameworks of its configuration (manifests/README.md, Operators)"
+        text = f"integrations off: {', '.join(missing)}; model servers would not wait for quota"
+        yield Finding("Kueue", State.FAULT, text, advice)
+    elif settings:
+        yield Finding("Kueue", State.OK, "jobs and model servers wait for quota")
+    else:
+        advice = "see that integrations.frameworks of its configuration has pod and deployment"
+        yield Finding("Kueue", State.UNSEEN, "no ConfigMap kueue-system/kueue-manager-config", advice)
 
 
 def _parts(kubernetes: Kubernetes) -> list[tuple[str, str]]:
@@ -184,9 +206,7 @@ def _pod_security(cluster: Cluster, kubernetes: Kubernetes) -> Iterator[Finding]
         yield Finding("storage initializer", State.FAULT, text, advice)
 
 
-def _secrets(
-    kubernetes: Kubernetes, api_key_env: str | None
-) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+def _secrets(kubernetes: Kubernetes, api_key_env: str | None) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     names = kubernetes.secrets
     yield "Secret", names.storage, STORAGE_KEYS
     if names.teacher and api_key_env:

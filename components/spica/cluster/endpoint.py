@@ -192,7 +192,8 @@ class KubernetesEndpoint:
                     next="submit the recipe (`spica submit`), so that its steps run as pods",
                 )
             )
-        return f"http://{f'[{address}]' if ':' in address else address}/v1"
+        is_ipv6 = address.count(":") > 1
+        return f"http://[{address}]/v1" if is_ipv6 else f"http://{address}/v1"
 
     def _fault(self, state: ServerState) -> SpicaError:
         """The error that says why the server does not serve; a container's last lines belong to it."""
@@ -200,9 +201,7 @@ class KubernetesEndpoint:
             start = self._write_log(state.pod, state.restarted)
             if self._server.logs.stat().st_size > start:
                 return cause_of_death(self._server.name, state.exit_code, self._server.logs, start)
-        advice = (
-            f"`kubectl describe pods -l {_POD_LABEL}={self._name}` while it waits, or read the pod's logs"
-        )
+        advice = f"correct it (`kubectl get events -n {self._cluster.namespace}` says more), then run again"
         return EndpointError(
             Fault(f"server {self._server.name}", state.text, "a server that answers", advice)
         )

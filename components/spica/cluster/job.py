@@ -56,7 +56,8 @@ class KubernetesJob:
         try:
             while True:
                 before, state = state, self._look()
-                if state != before or (state.name != "running" and time.monotonic() - told > TELL_EVERY_S):
+                changed = before is None or state.name != before.name
+                if changed or (state.name != "running" and time.monotonic() - told > TELL_EVERY_S):
                     told = time.monotonic()
                     yield f"sft {self._name}: {state}"
                 if state.name == "running" and (follower is None or not follower.is_alive()):

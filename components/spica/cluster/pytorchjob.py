@@ -99,7 +99,6 @@ def _pod(name: str, order: Order, kubernetes: Kubernetes, image: str, labels: di
 def _container(order: Order, kubernetes: Kubernetes, image: str, network: Network) -> Object:
     training, secrets = kubernetes.training, kubernetes.secrets
     limits = {
-        "cpu": str(training.cpus),
         "memory": f"{training.memory_gib}Gi",
         **({"nvidia.com/gpu": str(training.gpus)} if training.gpus else {}),
         **network.resources,
@@ -120,11 +119,13 @@ def _container(order: Order, kubernetes: Kubernetes, image: str, network: Networ
     return {
         "name": CONTAINER,
         "image": image,
+        # Said, because the API server writes defaults into the PodTemplate that is merged in.
+        "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-m", "spica.cluster.agent"],
         "args": [order.model_dump_json()],
         "env": [{"name": key, "value": value} for key, value in env.items()],
         "envFrom": [{"secretRef": {"name": name}} for name in named],
-        "resources": {"requests": dict(limits), "limits": limits},
+        "resources": {"requests": {"cpu": str(training.cpus), **limits}, "limits": limits},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -47,8 +47,10 @@ def server_state(
     """
     if service is None:
         return ServerState("dead", "its InferenceService was deleted")
-    states = [pod_state(pod, workloads) for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    kept = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     # An evicted pod stays as a record beside the one that replaces it.
+    live = [pod for pod in kept if (pod.get("status") or {}).get("phase") != "Failed"]
+    states = [pod_state(pod, workloads) for pod in live or kept]
     if [state.stage for state in states].count("ready") >= num_servers:
         return ServerState("ready", "ready")
     if waiting := [state for state in states if state.stage != "ready"]:
@@ -134,7 +136,7 @@ def _memory_limit(pod: Object, container: str) -> str:
 
 
 def _progress(containers: Sequence[Object]) -> str:
-    running = [container["name"] for container in containers if (container.get("state") or {}).get("running")]
+    running = [container["name"] for container in containers if "running" in (container.get("state") or {})]
     if STORAGE_INITIALIZER in running:
         return "fetching the weights"
     if running:

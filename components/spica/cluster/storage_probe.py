@@ -52,7 +52,9 @@ def probe(uri: str) -> str:
     finally:
         _step("delete", uri, endpoint, lambda: client.delete_object(**place))
     method = getattr(session.get_credentials(), "method", "no credentials")
-    return f"write, conditional write, read, delete at {endpoint}, from {socket.gethostname()} (keys: {method})"
+    return (
+        f"write, conditional write, read, delete at {endpoint}, from {socket.gethostname()} (keys: {method})"
+    )
 
 
 def _step(name: str, uri: str, endpoint: str, request: Callable[[], Any]) -> Any:

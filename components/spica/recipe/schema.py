@@ -166,7 +166,8 @@ class Pods(Section):
     """Value of the node label spica.dev/pool."""
     gpus: Annotated[int, Field(ge=0)]
     """GPUs per pod; 0 computes on CPUs."""
-    cpus: PositiveInt
+    cpus: Annotated[float, Field(gt=0.0)]
+    """CPUs that are requested; there is no limit: idle ones may be used."""
     memory_gib: PositiveInt
     shm_gib: PositiveInt
     """Size of /dev/shm; it counts as memory of the pod."""
