@@ -22,6 +22,15 @@ recipe = SftSlice.model_validate_json(args.slice.read_bytes())
 torch.set_num_threads(1)
 init_distributed()
 trainer = Trainer(recipe, args.student, [args.data], args.scratch)
+num_forwards = 0
+
+
+def count_forward(*_: object) -> None:
+    global num_forwards
+    num_forwards += 1
+
+
+trainer.engine.deepspeed.module.model.language_model.layers[0].self_attn.register_forward_hook(count_forward)
 
 
 def write_gradients() -> float:
@@ -39,4 +48,5 @@ trainer.log.close()
 if trainer.rank == 0:
     row = json.loads((args.scratch / "metrics.jsonl").read_text())
     (args.out / "loss.json").write_text(json.dumps(row["loss"]))
+    (args.out / "num_forwards.json").write_text(json.dumps(num_forwards))
 comm.barrier()
