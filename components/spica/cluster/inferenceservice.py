@@ -95,7 +95,7 @@ def files_json(checkpoint: Manifest) -> str:
 def _model(server: ModelServer, pods: ServerPods) -> Object:
     """The part of the container that differs from server to server, and where its weights lie."""
     scale = server.scale.model_copy(update={"num_servers": 1})
-    limits = {"cpu": str(pods.cpus), "memory": f"{pods.memory_gib}Gi"}
+    limits = {"memory": f"{pods.memory_gib}Gi"}
     if pods.gpus:
         limits["nvidia.com/gpu"] = str(pods.gpus)
     env = {FILES: files_json(server.checkpoint.manifest), "HOME": "/tmp"}
@@ -105,7 +105,7 @@ def _model(server: ModelServer, pods: ServerPods) -> Object:
         "storageUri": server.checkpoint.uri,
         "args": ["--name", server.name, "--scale", scale.model_dump_json()],
         "env": [{"name": name, "value": value} for name, value in env.items()],
-        "resources": {"requests": dict(limits), "limits": limits},
+        "resources": {"requests": {"cpu": str(pods.cpus), **limits}, "limits": limits},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -3,6 +3,7 @@
     checkpoints/step-000156/weights-00000.safetensors ...   trained parameters, fp32, by name
                             moments-00000.safetensors ...   NAME.exp_avg, NAME.exp_avg_sq
                             progress.json                   Progress
+                            *.jsonl                         the logs up to this step
                             manifest.json                   size and SHA-256 of all of these
 
 Whole tensors by name, no pickle: a checkpoint does not know how many ranks wrote it, and any number may
@@ -14,8 +15,10 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spica.artifacts.disk import sync_folder
 from spica.artifacts.types import FileEntry
 from spica.errors import Fault, IntegrityError
 from spica.sft.engine import MOMENTS, Engine
@@ -58,27 +62,41 @@ class Progress(BaseModel):
     best_loss: float | None = None
 
 
-def save(engine: Engine, folder: Path, progress: Progress) -> None:
+def save(engine: Engine, folder: Path, progress: Progress, logs: Sequence[Path]) -> None:
     """Write a checkpoint under `folder`; all ranks call it, rank 0 writes."""
     writes = comm.get_rank() == 0
     final = folder / name(progress.step)
     part = folder / f".part-{final.name}"
+    try:
+        if writes:
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir(parents=True)
+        for prefix, tensors in (("weights", _weights(engine)), ("moments", _moments(engine))):
+            _write_shards(part, prefix, tensors, writes)
+        if writes:
+            _finish(part, progress, logs)
+    except BaseException:
+        if writes:  # on a full disk, what says so needs the room
+            shutil.rmtree(part, ignore_errors=True)
+        raise
     if writes:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-    for prefix, tensors in (("weights", _weights(engine)), ("moments", _moments(engine))):
-        _write_shards(part, prefix, tensors, writes)
-    if writes:
-        (part / "progress.json").write_text(progress.model_dump_json())
-        entries = [_entry(path) for path in sorted(part.iterdir())]
-        (part / "manifest.json").write_bytes(_FILES.dump_json(entries))
-        for path in part.iterdir():
-            _sync(path)
         shutil.rmtree(final, ignore_errors=True)
         os.replace(part, final)
-        _sync(folder)
+        sync_folder(folder)
         _prune(folder, progress)
     comm.barrier()
+
+
+@contextmanager
+def system_errors() -> Iterator[None]:
+    """Raise the OSError that safetensors' writer hides in the text of its own error."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def newest(folder: Path) -> tuple[Path, Progress] | None:
@@ -96,33 +114,40 @@ def load(engine: Engine, path: Path) -> Progress:
     progress = Progress.model_validate_json((path / "progress.json").read_bytes())
     for state in engine.adamw.state.values():
         state["step"].fill_(progress.step)
-    weights, moments = dict(read(path, "weights")), dict(read(path, "moments"))
-    for name, parameter in engine.trained.items():
-        value = weights[name].to(engine.device)
-        if engine.stage == 0:
-            parameter.data.copy_(value)
+    with ExitStack() as stack:
+        shards = _open_shards(path, "weights", stack) | _open_shards(path, "moments", stack)
+        for name, parameter in engine.trained.items():
+            value = shards[name].get_tensor(name).to(engine.device)
+            moments = {key: shards[f"{name}.{key}"].get_tensor(f"{name}.{key}") for key in MOMENTS}
+            if engine.stage == 0:
+                parameter.data.copy_(value)
+                for key in MOMENTS:
+                    engine.adamw.state[parameter][key].copy_(moments[key])
+                continue
+            safe_set_full_fp32_param(parameter, value)
             for key in MOMENTS:
-                engine.adamw.state[parameter][key].copy_(moments[f"{name}.{key}"])
-            continue
-        safe_set_full_fp32_param(parameter, value)
-        for key in MOMENTS:
-            safe_set_full_optimizer_state(parameter, moments[f"{name}.{key}"].to(engine.device), key)
-        with GatheredParameters([parameter], modifier_rank=0, enabled=engine.stage == 3):
-            parameter.data.copy_(value.to(parameter.dtype))
+                safe_set_full_optimizer_state(parameter, moments[key].to(engine.device), key)
+            with GatheredParameters([parameter], modifier_rank=0, enabled=engine.stage == 3):
+                parameter.data.copy_(value.to(parameter.dtype))
     return progress
 
 
-def read(path: Path, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    """Yield the tensors of the shards named `prefix`-N.safetensors."""
-    for shard in sorted(path.glob(f"{prefix}-*.safetensors")):
-        with safe_open(shard, framework="pt") as file:
-            for name in file.keys():
-                yield name, file.get_tensor(name)
+def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Yield the trained parameters, one at a time."""
+    with ExitStack() as stack:
+        for name, shard in _open_shards(path, "weights", stack).items():
+            yield name, shard.get_tensor(name)
 
 
 def name(step: int) -> str:
     """Folder of the checkpoint after `step`."""
     return f"step-{step:08d}"
+
+
+def _open_shards(path: Path, prefix: str, stack: ExitStack) -> dict[str, Any]:
+    """Which open shard holds the tensor of which name; tensors are read one by one, a model may be huge."""
+    shards = [stack.enter_context(safe_open(p, "pt")) for p in sorted(path.glob(f"{prefix}-*.safetensors"))]
+    return {name: shard for shard in shards for name in shard.keys()}
 
 
 def _weights(engine: Engine) -> Iterator[tuple[str, Tensor]]:
@@ -154,22 +179,38 @@ def _write_shards(folder: Path, prefix: str, tensors: Iterator[tuple[str, Tensor
         save_file(shard, folder / f"{prefix}-{index:05d}.safetensors")
 
 
+def _finish(part: Path, progress: Progress, logs: Sequence[Path]) -> None:
+    for log in logs:
+        shutil.copyfile(log, part / log.name)
+    (part / "progress.json").write_text(progress.model_dump_json())
+    entries = [_entry(path) for path in sorted(part.iterdir())]
+    (part / "manifest.json").write_bytes(_FILES.dump_json(entries))
+    for path in part.iterdir():
+        _sync(path)
+    sync_folder(part)
+
+
 def _entry(path: Path) -> FileEntry:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileEntry(path=path.name, size=path.stat().st_size, sha256=digest)
 
 
-def verify(path: Path) -> None:
+def verify(path: Path, trained: Iterable[str]) -> None:
     """Check a checkpoint before it is exported.
 
     Raises:
-        IntegrityError: its bytes are not those of its manifest.
+        IntegrityError: its bytes are not those of its manifest, or its parameters are not those `trained`.
     """
-    fault = _fault(path)
-    if fault is not None:
-        advice = f"remove {path.parent} and run again: the training starts anew"
-        raise IntegrityError(Fault(str(path), fault, "the bytes that were saved", advice))
+    fault, allowed = _fault(path), "the bytes that were saved"
+    if fault is None:
+        with ExitStack() as stack:
+            differing = sorted(set(trained) ^ _open_shards(path, "weights", stack).keys())
+        if not differing:
+            return
+        fault, allowed = f"{', '.join(differing[:5])} saved or trained alone", "each trained parameter once"
+    advice = f"remove {path.parent} and run again: the training starts anew"
+    raise IntegrityError(Fault(str(path), fault, allowed, advice))
 
 
 def _fault(path: Path) -> str | None:

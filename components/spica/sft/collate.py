@@ -17,7 +17,6 @@ from spica.sft.data import Sample
 class Pack:
     """One forward of one rank: several samples in one sequence."""
 
-    ids: tuple[str, ...]
     tokens: Tensor
     """(1, num_tokens)"""
     positions: Tensor
@@ -81,7 +80,6 @@ def collate(
         return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
     return Pack(
-        ids=tuple(sample.id for sample in samples),
         tokens=tensor(np.concatenate([sample.tokens for sample in samples]))[None],
         positions=tensor(np.concatenate([sample.positions for sample in samples], axis=1))[:, None],
         segments=Segments(tuple(lengths), tensor(offsets.astype(np.int32))),

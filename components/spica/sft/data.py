@@ -139,7 +139,10 @@ class Encoder:
 
     @staticmethod
     def _locate(folder: Path, image: str) -> Path | None:
-        path = (folder / image).resolve()
+        try:
+            path = (folder / image).resolve()
+        except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, a NUL in the name
+            return None
         return path if path.is_relative_to(folder.resolve()) else None
 
     def _check(self, row: ChatRow, paths: dict[str, Path | None], bad: dict[Path, str]) -> None:

@@ -216,7 +216,11 @@ class Engine:
 
 
 def _decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: biases and norms, all one-dimensional, go without (as in HF Trainer)."""
+    """Weight decay on matrices only: biases and norms, all one-dimensional, go without (as in HF Trainer).
+
+    A parameter that no sample reaches (the merger, by text alone) decays all the same: DeepSpeed's flat
+    partitions hold zeros for a missing gradient; ZeRO-0 gets them from `step`. The authors' decay is 0.
+    """
     trained = list(parameters)
     return [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},

@@ -1,15 +1,18 @@
 """What a training writes down: metrics and batches that resume with it, times apart, a progress line.
 
-scratch/metrics.jsonl     a row per step and per validation; no times: equal runs, equal bytes; published
-scratch/batches-R.jsonl   the sample ids of each step and pack of rank R; published joined, as batches.jsonl
-scratch/times.jsonl       seconds per step; never published
-scratch/tensorboard/      events while it runs; those published are made from metrics.jsonl, step as time
+scratch/metrics.jsonl   a row per step and per validation; no times: equal runs, equal bytes; published
+scratch/batches.jsonl   a row per step and rank: the sample ids of each of its packs; published
+scratch/times.jsonl     seconds per step; never published
+scratch/tensorboard/    events while it runs; those published are made from metrics.jsonl, step as time
+
+Rank 0 writes for all: every rank knows the whole plan. A checkpoint holds a copy of the three logs, and a
+resumed training starts from that copy, so its log ends at the step of its weights.
 """
 
 import json
-import os
+import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,9 +20,11 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from spica.artifacts.disk import atomic_file
+
 PROGRESS_S = 5.0
 """Seconds between progress lines (the promise is one at least every 10)."""
-METRICS = "metrics.jsonl"
+METRICS, BATCHES, TIMES = LOGS = ("metrics.jsonl", "batches.jsonl", "times.jsonl")
 CURVES = ("loss", "val_loss", "lr", "grad_norm")
 
 
@@ -45,30 +50,35 @@ class EventFile:
 
 
 class StepLog:
-    """The log of one rank; rows after the step a training resumes from are dropped when it opens."""
+    """The log of a training: rank 0 writes, the others do nothing."""
 
-    def __init__(self, scratch: Path, rank: int, name: str, num_steps: int, resumed: int) -> None:
+    def __init__(
+        self, scratch: Path, rank: int, name: str, num_steps: int, resumed: int, checkpoint: Path | None
+    ) -> None:
+        """Start from the logs in `checkpoint`, that of the step `resumed`; from nothing without one."""
         self._name, self._num_steps, self._is_main = name, num_steps, rank == 0
-        self._batches = _reopen(scratch / f"batches-{rank:04d}.jsonl", resumed)
-        self._metrics: TextIO | None = None
+        self._files: dict[str, TextIO] = {}
         if self._is_main:
-            self._metrics = _reopen(scratch / METRICS, resumed)
-            self._times = _reopen(scratch / "times.jsonl", resumed)
+            self._files = {log: _open(scratch / log, checkpoint) for log in LOGS}
             self._events = EventFile(scratch / "tensorboard" / f"events.out.tfevents.{resumed:08d}.spica")
         self._started = self._printed = time.monotonic()
         self._first, self._tokens = resumed, 0
 
-    def batch(self, step: int, epoch: int, packs: Sequence[Sequence[str]]) -> None:
-        """The samples that this rank trained on."""
-        self._batches.write(json.dumps({"step": step, "epoch": epoch, "packs": packs}) + "\n")
+    def batch(self, step: int, epoch: int, ranks: Sequence[Sequence[Sequence[str]]]) -> None:
+        """The samples that each rank trains on, pack by pack."""
+        for rank, packs in enumerate(ranks):
+            self._write(BATCHES, {"step": step, "epoch": epoch, "rank": rank, "packs": packs})
 
     def row(self, row: dict[str, Any], step_s: float) -> None:
-        """One row of metrics; rank 0 writes."""
-        if self._metrics is None:
-            return
-        self._metrics.write(json.dumps(row) + "\n")
-        self._times.write(json.dumps({"step": row["step"], "step_s": round(step_s, 4)}) + "\n")
-        self._events.add(row["step"], row, time.time())
+        """One row of metrics."""
+        self._write(METRICS, row)
+        self._write(TIMES, {"step": row["step"], "step_s": round(step_s, 4)})
+        if self._is_main:
+            self._events.add(row["step"], row, time.time())
+
+    def _write(self, log: str, row: dict[str, Any]) -> None:
+        if self._is_main:
+            self._files[log].write(json.dumps(row) + "\n")
 
     def progress(self, row: dict[str, Any], epochs: int, tokens: int) -> None:
         """Count a step's tokens; print a line when it is time for one."""
@@ -85,21 +95,10 @@ class StepLog:
             f"loss {row['loss']:.4f} lr {row['lr']:.2e} {self._tokens / spent:,.0f} tokens/s ETA {left:.0f} s"
         )
 
-    def sync(self) -> None:
-        """Bring everything to disk, before a checkpoint that counts on it."""
-        for file in (self._batches, self._metrics):
-            if file is not None:
-                file.flush()
-                os.fsync(file.fileno())
-        if self._is_main:
-            self._times.flush()
-
     def close(self) -> None:
-        self.sync()
-        self._batches.close()
-        if self._metrics is not None:
-            self._metrics.close()
-            self._times.close()
+        for file in self._files.values():
+            file.close()
+        if self._is_main:
             self._events.close()
 
 
@@ -108,34 +107,20 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log; a torn last line is left out."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-
 def publish_logs(scratch: Path, out: Path) -> None:
     """Write metrics, batches and TensorBoard events of a finished training under `out`."""
-    metrics = rows(scratch / METRICS)
-    _write(out / METRICS, metrics)
-    batches = [
-        {"step": row["step"], "epoch": row["epoch"], "rank": rank, "packs": row["packs"]}
-        for rank, path in enumerate(sorted(scratch.glob("batches-*.jsonl")))
-        for row in rows(path)
-    ]
-    _write(out / "batches.jsonl", sorted(batches, key=lambda row: (row["step"], row["rank"])))
+    for log in (METRICS, BATCHES):
+        shutil.copyfile(scratch / log, out / log)
     events = EventFile(out / "tensorboard" / "events.out.tfevents.0.spica")
-    for row in metrics:
+    for line in (out / METRICS).read_text().splitlines():
+        row = json.loads(line)
         events.add(row["step"], row, float(row["step"]))
     events.close()
 
 
-def _write(path: Path, lines: Iterable[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def _reopen(path: Path, resumed: int) -> TextIO:
-    """Open for appending, without what was logged after the step `resumed`."""
-    _write(path, [row for row in rows(path) if row["step"] <= resumed])
+def _open(path: Path, checkpoint: Path | None) -> TextIO:
+    """Open for appending what `checkpoint` holds of this log; line-buffered, so a copy has every row."""
+    with atomic_file(path) as file:
+        if checkpoint is not None:
+            file.write((checkpoint / path.name).read_bytes())
     return path.open("a", buffering=1)

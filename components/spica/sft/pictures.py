@@ -1,11 +1,12 @@
 """Pictures of the training rows: checked once, made into patches by the checkpoint's image processor."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -13,7 +14,8 @@ MAX_SOURCE_PIXELS = 64 * 2**20
 """A larger file is refused before it is decoded: a small hostile file can hold gigabytes of pixels."""
 MAX_CACHED_BYTES = 2**30
 """Patches kept in memory per rank; pictures beyond it are decoded again each time."""
-_CHUNK = 64
+_CHUNK_PIXELS = 4 * 2**20
+"""Pictures are processed together up to about this many pixels, so that large ones never add up."""
 
 
 class Pictures:
@@ -31,16 +33,18 @@ class Pictures:
         """Decode every picture once; return why those that cannot be used cannot be used."""
         refused: dict[Path, str] = {}
         chunk: dict[Path, Image.Image] = {}
+        num_pixels = 0
         for path in dict.fromkeys(paths):
             if path in self._grids:
                 continue
             try:
-                chunk[path] = _decode(path)
-            except (OSError, ValueError, SyntaxError, UnidentifiedImageError) as error:
-                refused[path] = f"picture {path.name}: {str(error).replace(str(path), path.name)}"
-            if len(chunk) == _CHUNK:
+                chunk[path] = image = _decode(path)
+                num_pixels += image.width * image.height
+            except Exception as error:  # hostile bytes make Pillow's decoders raise nearly anything
+                refused[path] = _reason(path, error)
+            if num_pixels >= _CHUNK_PIXELS:
                 refused.update(self._keep(chunk))
-                chunk = {}
+                chunk, num_pixels = {}, 0
         refused.update(self._keep(chunk))
         return refused
 
@@ -58,9 +62,9 @@ class Pictures:
             return {}
         try:
             results = self._process(list(chunk.values()))
-        except ValueError as error:  # smart_resize: aspect ratio above 200
+        except (ValueError, MemoryError) as error:  # smart_resize: aspect ratio above 200
             if len(chunk) == 1:
-                return {path: f"picture {path.name}: {error}" for path in chunk}
+                return {path: _reason(path, error) for path in chunk}
             refused: dict[Path, str] = {}
             for path, image in chunk.items():
                 refused.update(self._keep({path: image}))
@@ -79,8 +83,16 @@ class Pictures:
         return [(part.clone(), grid) for part, grid in zip(parts, grids, strict=True)]
 
 
+def _reason(path: Path, error: Exception) -> str:
+    text = str(error).replace(str(path), path.name) or type(error).__name__
+    return f"picture {path.name}: {text}"
+
+
 def _decode(path: Path) -> Image.Image:
-    with Image.open(path, formats=FORMATS) as image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is the tighter one
+        image = Image.open(path, formats=FORMATS)
+    with image:
         width, height = image.size
         if width * height > MAX_SOURCE_PIXELS:
             raise ValueError(f"{width} x {height} pixels, at most {MAX_SOURCE_PIXELS} allowed")

@@ -36,8 +36,8 @@ from spica.sft.collate import Pack, collate
 from spica.sft.data import Encoder, Refused, Sample, read_rows
 from spica.sft.engine import Engine, init_distributed, learning_rate, load_student
 from spica.sft.export import export
-from spica.sft.log import StepLog, publish_logs, say
-from spica.sft.pack import epoch_batches, plan_step, sample_costs
+from spica.sft.log import LOGS, StepLog, publish_logs, say
+from spica.sft.pack import Plan, epoch_batches, plan_step, sample_costs
 from spica.sft.pictures import Pictures
 
 PREEMPTED = 143
@@ -74,8 +74,12 @@ class Trainer:
         self.steps_per_epoch = len(self.train) // recipe.sft.batch_size
         self.num_steps = self.steps_per_epoch * recipe.sft.epochs
         self.checkpoints = scratch / "checkpoints"
-        self.progress = self._resume()
-        self.log = StepLog(scratch, self.rank, f"sft {recipe.arm}", self.num_steps, self.progress.step)
+        saved = self._newest_checkpoint()
+        self.progress = checkpoint.load(self.engine, saved) if saved is not None else Progress()
+        step, name = self.progress.step, f"sft {recipe.arm}"
+        self.log = StepLog(scratch, self.rank, name, self.num_steps, step, saved)
+        if self.rank == 0 and step:
+            say(f"{name} goes on from step {step}/{self.num_steps}")
 
     def run(self) -> None:
         """Train what is left. Raises _Preempted after SIGTERM, DataError when a loss is no number."""
@@ -96,7 +100,8 @@ class Trainer:
     def _step(self, epoch: int, batch: list[Sample]) -> None:
         started = time.monotonic()
         step, sft = self.progress.step + 1, self.recipe.sft
-        packs = self._packs(batch)
+        plan = self._plan(batch)
+        packs = self._packs(batch, plan[self.rank])
 
         def agree(total: float) -> float:
             everyone = torch.tensor(
@@ -114,7 +119,7 @@ class Trainer:
         tokens = sum(len(sample.tokens) for sample in batch)
         self.progress.step, self.progress.tokens = step, self.progress.tokens + tokens
         row = {"step": step, "epoch": epoch, "loss": result.loss, "lr": lr, "grad_norm": result.grad_norm}
-        self.log.batch(step, epoch, [pack.ids for pack in packs])
+        self.log.batch(step, epoch, [[[batch[i].id for i in pack] for pack in rank] for rank in plan])
         self.log.row(row | {"tokens": tokens, "samples": len(batch)}, time.monotonic() - started)
         self.log.progress(row, sft.epochs, tokens)
 
@@ -131,11 +136,14 @@ class Trainer:
                 )
             )
 
-    def _packs(self, batch: list[Sample], factors: Sequence[float] | None = None) -> list[Pack]:
+    def _plan(self, batch: list[Sample]) -> Plan:
         lengths = np.array([len(sample.tokens) for sample in batch], dtype=np.int64)
-        plan = plan_step(
-            lengths, sample_costs(lengths, self.hidden_size), self.num_ranks, self.recipe.scale.pack_tokens
-        )
+        costs = sample_costs(lengths, self.hidden_size)
+        return plan_step(lengths, costs, self.num_ranks, self.recipe.scale.pack_tokens)
+
+    def _packs(
+        self, batch: list[Sample], packs: Sequence[Sequence[int]], factors: Sequence[float] | None = None
+    ) -> list[Pack]:
         return [
             collate(
                 [batch[i] for i in pack],
@@ -144,7 +152,7 @@ class Trainer:
                 self.engine.device,
                 [factors[i] for i in pack] if factors is not None else None,
             )
-            for pack in plan[self.rank]
+            for pack in packs
         ]
 
     def _end_epoch(self, epoch: int) -> None:
@@ -167,7 +175,7 @@ class Trainer:
         """Mean loss of the validation rows; repeats that fill up the ranks do not count."""
         missing = -len(self.val) % self.num_ranks
         batch = self.val + [self.val[0]] * missing
-        packs = self._packs(batch, [1.0] * len(self.val) + [0.0] * missing)
+        packs = self._packs(batch, self._plan(batch)[self.rank], [1.0] * len(self.val) + [0.0] * missing)
         self.engine.deepspeed.eval()
         total = torch.zeros(1, dtype=torch.float64, device=self.engine.device)
         for pack in packs:
@@ -177,20 +185,14 @@ class Trainer:
         return float(total.item()) / len(self.val)
 
     def _save(self) -> None:
-        self.log.sync()
-        checkpoint.save(self.engine, self.checkpoints, self.progress)
+        logs = [self.scratch / log for log in LOGS]
+        checkpoint.save(self.engine, self.checkpoints, self.progress, logs)
 
-    def _resume(self) -> Progress:
+    def _newest_checkpoint(self) -> Path | None:
         found = checkpoint.newest(self.checkpoints) if self.rank == 0 else None
         step = torch.tensor([found[1].step if found else 0], device=self.engine.device)
         comm.broadcast(step, 0)
-        if not step.item():
-            return Progress()
-        path = self.checkpoints / checkpoint.name(int(step.item()))
-        progress = checkpoint.load(self.engine, path)
-        if self.rank == 0:
-            say(f"sft {self.recipe.arm} goes on from step {progress.step}/{self.num_steps}")
-        return progress
+        return self.checkpoints / checkpoint.name(int(step.item())) if step.item() else None
 
     def _encode(self, student: Path, model: Any, data: Sequence[Path], dtype: torch.dtype) -> None:
         processor = Qwen2VLProcessor.from_pretrained(student)
@@ -235,8 +237,8 @@ def train(recipe: SftSlice, student: Path, data: Sequence[Path], out: Path, scra
     if trainer.rank == 0:
         progress = trainer.progress
         best = trainer.checkpoints / checkpoint.name(progress.best_step)
-        checkpoint.verify(best)
-        export(student, checkpoint.read(best, "weights"), out)
+        checkpoint.verify(best, trainer.engine.trained)
+        export(student, checkpoint.read_weights(best), out)
         publish_logs(scratch, out)
         write_jsonl(out / "refused.jsonl", trainer.refused)
         result = progress.model_dump() | {
@@ -269,7 +271,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         recipe = SftSlice.model_validate_json(args.slice.read_bytes())
         data = dict(item.split("=", 1) for item in args.input)
         student = Path(data.pop("student"))
-        with disk_faults(args.scratch):
+        with disk_faults(args.scratch), checkpoint.system_errors():
             train(recipe, student, [Path(data[name]) for name in sorted(data)], args.out, args.scratch)
     except _Preempted:
         code = PREEMPTED

@@ -15,13 +15,24 @@ from spica.sft.pack import epoch_batches
 from spica.sft.train import Trainer
 
 parser = argparse.ArgumentParser()
-for name in ("slice", "student", "data", "out", "scratch"):
+for name in ("slice", "out", "scratch"):
     parser.add_argument(f"--{name}", type=Path, required=True)
+parser.add_argument("--input", action="append")
 args = parser.parse_args()
+inputs = {name: Path(path) for name, path in (item.split("=", 1) for item in args.input)}
 recipe = SftSlice.model_validate_json(args.slice.read_bytes())
 torch.set_num_threads(1)
 init_distributed()
-trainer = Trainer(recipe, args.student, [args.data], args.scratch)
+trainer = Trainer(recipe, inputs["student"], [inputs["data-0"]], args.scratch)
+num_forwards = 0
+
+
+def count_forward(*_: object) -> None:
+    global num_forwards
+    num_forwards += 1
+
+
+trainer.engine.deepspeed.module.model.language_model.layers[0].self_attn.register_forward_hook(count_forward)
 
 
 def write_gradients() -> float:
@@ -39,4 +50,5 @@ trainer.log.close()
 if trainer.rank == 0:
     row = json.loads((args.scratch / "metrics.jsonl").read_text())
     (args.out / "loss.json").write_text(json.dumps(row["loss"]))
+    (args.out / "num_forwards.json").write_text(json.dumps(num_forwards))
 comm.barrier()

@@ -1,5 +1,6 @@
 """Starts the trainer on real gloo ranks, as the launcher does, and ends it in unfriendly ways."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,8 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psutil
+import pytest
 
 from spica.launch.contract import Training as Job
 from spica.recipe.slices import SftSlice
@@ -56,14 +59,20 @@ class Training:
             *Job.arguments(self.folder / "slice.json", self.inputs, self.out, self.scratch),
         )
 
+    def stop_in(self, step: int) -> int:
+        """Run until torchrun gets SIGTERM during `step`; return the exit code."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SPICA_TEST_STOP", str(step))
+            return self.start(str(Path(__file__).parent / "stopped.py")).wait(300)
+
     def run(self) -> int:
         return self.start().wait(300)
 
     def run_until(self, step: int, end: Callable[[subprocess.Popen[bytes]], None]) -> int:
         """Start, end it as soon as rank 0 has logged `step`, return the exit code."""
         process = self.start()
-        log = self.scratch / "batches-0000.jsonl"
-        while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= step):
+        log = self.scratch / "metrics.jsonl"
+        while process.poll() is None and not (log.exists() and log.read_text().count('"grad_norm"') >= step):
             time.sleep(0.01)
         end(process)
         return process.wait(60)
@@ -73,13 +82,12 @@ class Training:
         return {str(p.relative_to(self.out)): p.read_bytes() for p in self.out.rglob("*") if p.is_file()}
 
 
-def terminate(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to torchrun, which passes it on."""
-    process.terminate()
-
-
 def kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to torchrun and all ranks at once."""
     everyone = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for one in everyone:
         one.kill()
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,5 +1,7 @@
 """Rows to samples: tokens, labels, positions, refusals."""
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +56,16 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "images").mkdir()
     Image.new("RGB", (112, 56), (200, 30, 40)).save(tmp_path / "images" / "a.png")
     return tmp_path
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG of 60 bytes that claims to be as large as that."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"")
 
 
 def test_labels_are_the_answer_and_its_end_token_alone(
@@ -113,6 +125,13 @@ def test_text_positions_count_up(make_encoder: Make, tmp_path: Path) -> None:
         (row("<image>c=?", images=("images/none.png",)), "picture none.png"),
         (row("<image>c=?", images=("images/torn.png",)), "picture torn.png"),
         (row("<image>c=?", images=("../secret.png",)), "picture '../secret.png' lies outside the dataset"),
+        (row("<image>c=?", images=("images/a\0.png",)), "lies outside the dataset"),
+        (row("<image>c=?", images=("images/loop.png",)), "lies outside the dataset"),
+        (row("<image>c=?", images=(f"images/{'a' * 300}.png",)), "File name too long"),
+        (row("<image>c=?", images=("images/bomb.png",)), "4294967296 pixels"),
+        (row("<image>c=?", images=("images/large.png",)), "10000 x 10000 pixels, at most"),
+        (row("<image>c=?", images=("images/strip.png",)), "aspect ratio"),
+        (row("<image>c=?", images=("images/empty.png",)), "picture empty.png"),
         (row("c=?<|im_end|>"), "special token <|im_end|> inside a message"),
         (row("c=?", answer="4" * 600), "cutoff_len is 512"),
         (ChatRow(id="r", messages=()), "the last message is not the assistant's"),
@@ -121,7 +140,13 @@ def test_text_positions_count_up(make_encoder: Make, tmp_path: Path) -> None:
 def test_a_row_that_cannot_be_used_is_refused_with_its_reason(
     make_encoder: Make, folder: Path, bad: ChatRow, reason: str
 ) -> None:
-    (folder / "images" / "torn.png").write_bytes((folder / "images" / "a.png").read_bytes()[:60])
+    images = folder / "images"
+    (images / "torn.png").write_bytes((images / "a.png").read_bytes()[:60])
+    (images / "loop.png").symlink_to("loop.png")
+    (images / "bomb.png").write_bytes(png_of(2**16, 2**16))
+    (images / "large.png").write_bytes(png_of(10_000, 10_000))
+    (images / "empty.png").touch()
+    Image.new("RGB", (300, 1)).save(images / "strip.png")
     samples, refused = make_encoder().encode([bad, row("c=?", row_id="good")], folder, "train.json")
     assert [sample.id for sample in samples] == ["good"]
     assert [(r.file, r.id) for r in refused] == [("train.json", "r")]
