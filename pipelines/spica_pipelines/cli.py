@@ -155,6 +155,8 @@ def doctor(
     cluster: Annotated[bool, typer.Option("--cluster", help="Look at the cluster, too.")] = False,
 ) -> None:
     """Look at all that a profile needs of its store and its cluster; says per line what to do."""
+    from itertools import chain
+
     from spica.cluster.doctor import examine, examine_store
     from spica.cluster.finding import State
     from spica.recipe.load import load_recipe, read_recipe
@@ -162,7 +164,7 @@ def doctor(
     on_cluster = [name for name, scale in read_recipe(recipe).profiles.items() if scale.kubernetes]
     resolved = load_recipe(recipe, profile or next(iter(on_cluster), "cluster64"))
     faults = 0
-    for finding in (*(examine(resolved) if cluster else ()), *examine_store(resolved.store)):
+    for finding in chain(examine(resolved) if cluster else (), examine_store(resolved.store)):
         print(finding, flush=True)
         faults += finding.state is State.FAULT
     if faults:

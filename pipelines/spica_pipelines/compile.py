@@ -4,7 +4,9 @@ A step of the pipeline computes on a CPU of its own disk and memory; what needs 
 waits for. So no pod of a pipeline ever asks for a GPU.
 """
 
+import copy
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -27,7 +29,7 @@ CA_FOLDER = "/etc/spica/ca"
 ENVIRONMENT = {
     # The container's own layer: KFP 2.0 mounts no empty folder, and /tmp can be written by every user.
     "SPICA_STATE": "/tmp/spica",
-    # Sixteen tries of botocore's standard mode take about two minutes: one without S3 is survived.
+    # A request alone is tried for about a minute; parallel ones share botocore's quota of 35 retries.
     "AWS_RETRY_MODE": "standard",
     "AWS_MAX_ATTEMPTS": "16",
     "PYTHONUNBUFFERED": "1",
@@ -71,7 +73,7 @@ class Package(NamedTuple):
     def text(self) -> str:
         """One YAML stream."""
         documents = [self.spec, self.platform] if self.platform["platforms"] else [self.spec]
-        return yaml.safe_dump_all(documents, sort_keys=True)
+        return str(yaml.dump_all(documents, Dumper=yaml.CSafeDumper, sort_keys=True))
 
     @property
     def version(self) -> str:
@@ -104,6 +106,11 @@ def package(resolved: Resolved, namespace: str = "") -> Package:
 
 def graph() -> dict[str, Any]:
     """The pipeline spec, equal for all recipes and profiles."""
+    return copy.deepcopy(_compiled())
+
+
+@cache
+def _compiled() -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         path = Path(folder, "post_training.yaml")
         compiler.Compiler().compile(post_training, str(path))

@@ -162,9 +162,7 @@ def _without_unknown_fields(platform: dict[str, Any], version: Version) -> Itera
             else:
                 refused.setdefault(field, (f"{label}.{field}", since))
     for field in sorted(removed):
-        logger.warning(
-            "the server (%s) does not know %s, left out: %s", _text(version), field, HARMLESS[field]
-        )
+        logger.info("KFP %s does not know %s, left out: %s", _text(version), field, HARMLESS[field])
     for place, since in refused.values():
         yield _fault(place, version, since, "each step's driver refuses it, minutes after the run began")
 

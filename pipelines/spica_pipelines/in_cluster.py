@@ -68,6 +68,7 @@ def _pod(command: list[str], proxy: str | None) -> dict[str, Any]:
         "name": "submit",
         "image": image("control"),
         "command": command,
+        "env": [{"name": "SPICA_IMAGE_CONTROL", "value": image("control")}],
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -82,7 +83,7 @@ def _pod(command: list[str], proxy: str | None) -> dict[str, Any]:
         "workingDir": "/tmp",
     }
     if proxy:
-        container["env"] = [
+        container["env"] += [
             {"name": key, "valueFrom": {"secretKeyRef": {"name": proxy, "key": key}}} for key in PROXY_KEYS
         ]
     token = {"audience": "pipelines.kubeflow.org", "expirationSeconds": 3600, "path": "token"}

@@ -20,6 +20,7 @@ from spica.artifacts.runs import TaskRecord
 from spica.artifacts.store import Store
 from spica.errors import EndpointError, Fault, PrerequisiteError
 from spica.recipe.load import parse_recipe, under_profile
+from spica.recipe.plan import plan
 from spica.task import RECORD_MARK
 from spica_pipelines.server import TIMEOUT_S, Server
 from spica_pipelines.submit import equals
@@ -206,21 +207,27 @@ def _remote(server: Server, found: Any) -> RemoteRun:
         raise PrerequisiteError(
             Fault(found.display_name, "a run of another pipeline", allowed, "check the id")
         )
-    recipe = parse_recipe(given["recipe"], f"the recipe of {found.display_name}")
+    resolved = under_profile(
+        parse_recipe(given["recipe"], f"the recipe of {found.display_name}"), given["profile"], "the run"
+    )
     rows = (found.run_details and found.run_details.task_details) or ()
     workflow = _workflow(server, found.run_id)
     progress = {
         name: workflow.progress(key) if workflow else progress_of_rows(rows, key)
         for key, name in _names(server, found).items()
     }
-    order = sorted(progress, key=lambda name: (progress[name].started or _NEVER, name))
+    planned = list(plan(resolved))
+    order = sorted(
+        progress,
+        key=lambda name: (progress[name].started or _NEVER, planned.index(name) if name in planned else -1),
+    )
     return RemoteRun(
         run=given["run"] or found.display_name,
         id=found.run_id,
         state=(found.state or "unknown").lower(),
-        recipe=recipe.name,
-        profile=given["profile"],
-        store=under_profile(recipe, given["profile"], "the run").store,
+        recipe=resolved.recipe.name,
+        profile=resolved.profile,
+        store=resolved.store,
         wall_s=_wall_s(found.created_at, found.finished_at),
         tasks=tuple(_task(server, found.run_id, name, progress[name]) for name in order),
     )

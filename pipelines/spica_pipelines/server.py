@@ -59,7 +59,7 @@ class Server:
             )
         config = kfp.Configuration(host=self.endpoint)
         config.retries = urllib3.Retry(
-            total=4, read=0, redirect=3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504)
+            total=3, read=0, redirect=3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504)
         )
         config.ssl_ca_cert = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), None)
         if token_env:

@@ -1,6 +1,7 @@
 """Start a run of a recipe on any Kubeflow Pipelines 2.x."""
 
 import json
+import logging
 import secrets
 import tempfile
 from collections.abc import Callable
@@ -12,10 +13,12 @@ import kfp_server_api as kfp
 import yaml
 
 from spica.errors import Fault, RecipeError
-from spica.recipe.load import Resolved, parse_recipe, under_profile
+from spica.recipe.load import Resolved, parse_recipe
 from spica_pipelines.compile import Package, package
 from spica_pipelines.fit import fit
 from spica_pipelines.server import TIMEOUT_S, Server
+
+logger = logging.getLogger(__name__)
 
 # Kubernetes and Argo replace these in what a step is called with, and a recipe travels that way.
 REPLACED_ON_THE_WAY = ("$$", "$(", "{{")
@@ -60,15 +63,19 @@ def submit(order: Order, server: Server) -> Submitted:
     resolved = order.resolved
     _require_kubernetes(resolved)
     health = server.health
+    if not health.is_known:
+        version = ".".join(map(str, health.version))
+        logger.warning("%s does not say its version and is taken for KFP %s", server.endpoint, version)
     run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{resolved.recipe.name}-{secrets.token_hex(2)}"
-    text = changed(order, run)
+    store = f"{resolved.store.rstrip('/')}/runs/{run}" if order.no_cache else resolved.store
+    text = changed(order, store)
     _require_plain(text, resolved.path)
     fitted = fit(package(resolved, order.namespace), health.version)
     team = order.namespace if health.multi_user else ""
     version = _version(server, fitted, team)
     body = kfp.V2beta1Run(
         display_name=run,
-        description=f"{resolved.recipe.name} under {resolved.profile}; store {_store(text, order)}",
+        description=f"{resolved.recipe.name} under {resolved.profile}; store {store}",
         experiment_id=_experiment(server, order.experiment, team),
         pipeline_version_reference=kfp.V2beta1PipelineVersionReference(
             pipeline_id=version.pipeline_id, pipeline_version_id=version.pipeline_version_id
@@ -79,10 +86,10 @@ def submit(order: Order, server: Server) -> Submitted:
     )
     with server.faults(f"a run in namespace {team}" if team else "a run"):
         made = server.runs.run_service_create_run(body, _request_timeout=TIMEOUT_S)
-    return Submitted(run, made.run_id, fitted.version, _store(text, order))
+    return Submitted(run, made.run_id, fitted.version, store)
 
 
-def changed(order: Order, run: str) -> str:
+def changed(order: Order, store: str) -> str:
     """The recipe's text with what the order changes in its profile; otherwise as it was written."""
     if not order.priority and not order.no_cache:
         return order.text
@@ -91,16 +98,10 @@ def changed(order: Order, run: str) -> str:
     if order.priority:
         for pods in ("training", "serving"):
             scale["kubernetes"][pods]["priority"] = order.priority
-    if order.no_cache:
-        scale["store"] = f"{order.resolved.store.rstrip('/')}/runs/{run}"
+    scale["store"] = store
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
     parse_recipe(text, order.resolved.path)
     return text
-
-
-def _store(text: str, order: Order) -> str:
-    recipe = parse_recipe(text, order.resolved.path)
-    return under_profile(recipe, order.resolved.profile, order.resolved.path).store
 
 
 def _require_kubernetes(resolved: Resolved) -> None:

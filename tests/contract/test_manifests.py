@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ APART = {"overlays/dev/volume.yaml", "secrets.example.yaml"} | {
 Object = dict[str, Any]
 
 
+@cache
 def objects(folder: str = "") -> list[Object]:
     """Every object of a folder's files, kustomizations and patches left out."""
     found = []

@@ -1,8 +1,8 @@
-"""A protocol peer of Kubeflow Pipelines' API server: the part of v2beta1 that Spica uses, with 2.0.5's manners.
+"""A protocol peer of Kubeflow Pipelines' API server: what Spica uses of v2beta1, with 2.0.5's manners.
 
-Its manners, as seen on the real one: errors of runs and tasks stay empty, a run has no state before the engine
-has reported, a terminated run is CANCELING and ends FAILED, instants that have not come are in 1970, and the
-log of an unknown pod is a 200 whose body says so.
+Its manners, as seen on the real one: errors of runs and tasks stay empty, a run has no state before the
+engine has reported, a terminated run is CANCELING and ends FAILED, instants that have not come are in 1970,
+and the log of an unknown pod is a 200 whose body says so.
 """
 
 import json
@@ -83,8 +83,12 @@ class KfpServer:
         message = BytesParser(policy=HTTP).parsebytes(
             b"Content-Type: " + headers["Content-Type"].encode() + b"\r\n\r\n" + body
         )
-        documents = list(yaml.safe_load_all(next(message.iter_parts()).get_payload(decode=True)))
-        spec = {"pipeline_spec": documents[0], "platform_spec": documents[1]} if documents[1:] else documents[0]
+        documents = list(
+            yaml.load_all(next(message.iter_parts()).get_payload(decode=True), Loader=yaml.CSafeLoader)
+        )
+        spec = (
+            {"pipeline_spec": documents[0], "platform_spec": documents[1]} if documents[1:] else documents[0]
+        )
         version = {"display_name": query["name"], "pipeline_id": query["pipelineid"], "pipeline_spec": spec}
         return self._create(self.versions, "pipeline_version_id", version)
 

@@ -131,9 +131,8 @@ class _Commit:
 
     def __call__(self, out: Workspace, kind: Kind, metrics: Metrics, tokens: int) -> Manifest:
         identity, delivery = self._identity, out.delivery
-        files = hash_files(out.path)
-        if delivery:
-            files = tuple(sorted((*files, *delivery.files), key=lambda entry: entry.path))
+        delivered = delivery.files if delivery else ()
+        files = {entry.path: entry for entry in (*delivered, *hash_files(out.path))}
         wall_s, cpu_s = time.monotonic() - self._monotonic, _cpu_s() - self._cpu_s
         manifest = Manifest(
             kind=kind,
@@ -143,7 +142,7 @@ class _Commit:
             inputs=identity.inputs,
             code=identity.code,
             seed=self._seed,
-            files=files,
+            files=tuple(files[path] for path in sorted(files)),
             metrics=dict(metrics),
             digest="",
             execution=Execution(

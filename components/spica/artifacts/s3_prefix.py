@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from spica.artifacts.names import MANIFEST_NAME, relative_name
 from spica.artifacts.s3_faults import s3_faults
@@ -56,6 +58,18 @@ class S3Prefix:
 
         in_parallel(put, names)
 
+    def upload_present(self, folder: Path, names: Iterable[str]) -> list[str]:
+        """Write those files that are still there when their turn comes; return their names."""
+        written: list[str] = []
+
+        def put(name: str) -> None:
+            with suppress(FileNotFoundError):
+                self.upload(folder, [name])
+                written.append(name)
+
+        in_parallel(put, names)
+        return sorted(written)
+
     def download(self, folder: Path, names: Iterable[str], mode: int = 0o644) -> None:
         """Read objects into `folder`; large ones in ranges. A file appears whole or not at all."""
 
@@ -69,12 +83,18 @@ class S3Prefix:
         in_parallel(get, names)
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete objects; names that are not there are no error."""
+        """Delete objects; names that are not there are no error.
+
+        Raises:
+            PrerequisiteError: the store cannot be reached, or does not let one be deleted.
+        """
         keys = [{"Key": self._start + name} for name in names]
         with self._faults():
             for first in range(0, len(keys), MAX_KEYS_PER_DELETE):
                 part = {"Objects": keys[first : first + MAX_KEYS_PER_DELETE], "Quiet": True}
-                self._client.delete_objects(Bucket=self._bucket, Delete=part)
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete=part)
+                if refused := answer.get("Errors"):
+                    raise ClientError({"Error": refused[0]}, "DeleteObjects")
 
     def _faults(self) -> AbstractContextManager[None]:
         return s3_faults(self.uri, self._client.meta.endpoint_url)

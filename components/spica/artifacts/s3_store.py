@@ -7,6 +7,7 @@ TASK/KEY[:16]/job/files...            the same of the pods it started
 """
 
 import logging
+import os
 import random
 import secrets
 import shutil
@@ -53,8 +54,10 @@ class S3Store(Store):
         config = Config(
             retries={"mode": "standard"}, max_pool_connections=4 * NUM_PARALLEL_FILES, connect_timeout=10
         )
+        # The variable of all other tools (KServe's too); boto3 by itself reads AWS_DEFAULT_REGION alone.
+        region = os.environ.get("AWS_REGION")
         with s3_faults(self.uri, "AWS"):
-            return boto3.session.Session().client("s3", config=config)
+            return boto3.session.Session(region_name=region).client("s3", config=config)
 
     def find(self, task: str, key: str) -> Manifest | None:
         name = f"{artifact_name(task, key)}/{MANIFEST_NAME}"
@@ -113,13 +116,16 @@ class S3Store(Store):
     def publish(self, folder: Path, manifest: Manifest) -> Manifest:
         where = self._where(artifact_name(manifest.task, manifest.key))
         if theirs := self.find(manifest.task, manifest.key):
+            self._sweep(theirs)
             return settle(where, manifest, theirs)
         if not manifest.execution.blobs:
             execution = manifest.execution.model_copy(update={"blobs": secrets.token_hex(8)})
             manifest = manifest.model_copy(update={"execution": execution})
-        files = self._files(manifest)
-        there = files.sizes()
-        files.upload(folder, (entry.path for entry in manifest.files if entry.path not in there))
+        here = [entry.path for entry in manifest.files if (folder / entry.path).is_file()]
+        self._files(manifest).upload(folder, here)
+        if len(here) < len(manifest.files) and not self.find(manifest.task, manifest.key):
+            # The rest was delivered: no manifest may name what is not there.
+            self.verify(manifest)
         with s3_faults(self.uri, self._client.meta.endpoint_url):
             theirs = self._commit(manifest)
         self._sweep(theirs)
@@ -163,12 +169,11 @@ class S3Store(Store):
     def _sweep(self, published: Manifest) -> None:
         """Delete other uploads: a name once taken is not given again, so no manifest will name them."""
         here = self._below(artifact_name(published.task, published.key))
-        kept = (MANIFEST_NAME, f"{published.execution.blobs}/", f"{SCRATCH}/")
+        kept = (MANIFEST_NAME, f"{_upload(published)}/", f"{SCRATCH}/")
         here.delete(name for name in here.sizes() if not name.startswith(kept))
 
     def _files(self, manifest: Manifest) -> S3Prefix:
-        name = artifact_name(manifest.task, manifest.key)
-        return self._below(f"{name}/{manifest.execution.blobs or manifest.digest[:16]}")
+        return self._below(f"{artifact_name(manifest.task, manifest.key)}/{_upload(manifest)}")
 
     def _below(self, name: str) -> S3Prefix:
         return S3Prefix(self._client, self.bucket, self.prefix + name)
@@ -179,6 +184,10 @@ class S3Store(Store):
     def _remedy(self, task: str, key: str) -> str:
         where = self._where(artifact_name(task, key))
         return f"remove it (`aws s3 rm --recursive {where}/`) and run the recipe again: the task is done anew"
+
+
+def _upload(manifest: Manifest) -> str:
+    return manifest.execution.blobs or manifest.digest[:16]
 
 
 def _rename(aside: Path, folder: Path) -> None:

@@ -5,14 +5,18 @@ the next attempt, on whatever node, begins with it.
 """
 
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spica.artifacts.names import MANIFEST_NAME
-from spica.artifacts.s3_prefix import S3Prefix
 from spica.errors import SpicaError
+
+if TYPE_CHECKING:  # boto3 is slow to import, and a FileStore needs none
+    from spica.artifacts.s3_prefix import S3Prefix
 
 SAVE_EVERY_S = 10.0
 
@@ -22,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Shelf:
     """The copy of one scratch folder; one process at a time writes it."""
 
-    def __init__(self, prefix: S3Prefix) -> None:
+    def __init__(self, prefix: "S3Prefix") -> None:
         self._prefix = prefix
         self._saved: dict[str, tuple[int, int]] = {}
         self._lock = threading.Lock()
@@ -53,17 +57,21 @@ class Shelf:
             PrerequisiteError: the store cannot be reached.
         """
         with self._lock:
-            there = {name: _stamp(folder / name) for name in _visible(folder)}
-            changed = [name for name, stamp in there.items() if self._saved.get(name) != stamp]
-            for names in _manifests_last(changed):
-                self._prefix.upload(folder, names)
-            self._saved |= {name: there[name] for name in changed}
-            gone = [name for name in self._saved if name not in there]
-            for names in reversed(_manifests_last(gone)):
+            there = _stamps(folder)
+            files, manifests = _manifests_apart(
+                name for name in there if self._saved.get(name) != there[name]
+            )
+            copied = self._prefix.upload_present(folder, files)
+            if len(copied) == len(files):
+                # A file that vanished meanwhile leaves its folder in parts: its manifest must not follow.
+                copied += self._prefix.upload_present(folder, manifests)
+            self._saved |= {name: there[name] for name in copied}
+            files, manifests = _manifests_apart(name for name in self._saved if name not in there)
+            for names in (manifests, files):
                 self._prefix.delete(names)
-            for name in gone:
-                del self._saved[name]
-            return changed
+                for name in names:
+                    del self._saved[name]
+            return copied
 
     def put(self, folder: Path, name: str) -> None:
         """Copy one file, whoever else writes here.
@@ -73,37 +81,60 @@ class Shelf:
         """
         self._prefix.upload(folder, [name])
 
+    def drop(self, names: Iterable[str]) -> None:
+        """Delete some of what is kept.
+
+        Raises:
+            PrerequisiteError: the store cannot be reached.
+        """
+        self._prefix.delete(names)
+
     def clear(self) -> None:
         """Delete the copy."""
         self._prefix.delete(self._prefix.sizes())
 
     @contextmanager
     def kept(self, folder: Path, every_s: float = SAVE_EVERY_S) -> Iterator[None]:
-        """Copy `folder` every few seconds while the body runs, and once more when it ends, however it does."""
+        """Copy `folder` every few seconds while the body runs, and once more when it ends in any way."""
         ended = threading.Event()
 
         def copy() -> None:
             while not ended.wait(every_s):
-                try:
-                    self.save(folder)
-                except (SpicaError, OSError) as error:
-                    logger.warning("scratch is not copied, the next try is in %.0f s\n%s", every_s, error)
+                self._try_to_save(folder)
+
+        def end() -> None:
+            ended.set()
+            copier.join()
 
         copier = threading.Thread(target=copy, name="shelf", daemon=True)
         copier.start()
         try:
             yield
-        finally:
-            ended.set()
-            copier.join()
+        except BaseException:
+            end()
+            # What ended the body is what the reader must see.
+            self._try_to_save(folder)
+            raise
+        end()
+        self.save(folder)
+
+    def _try_to_save(self, folder: Path) -> None:
+        try:
             self.save(folder)
+        except (SpicaError, OSError) as error:
+            logger.warning("scratch is not copied to the store\n%s", error)
 
 
-def _visible(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
-            yield name.as_posix()
+def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Name -> stamp of every plain file that is not hidden, nor in a hidden folder."""
+    found = {}
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(parent, name) for name in files if not name.startswith(".")):
+            with suppress(FileNotFoundError):
+                if path.is_file():
+                    found[path.relative_to(folder).as_posix()] = _stamp(path)
+    return found
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -111,9 +142,9 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _manifests_last(names: list[str]) -> tuple[list[str], list[str]]:
-    is_manifest = [name.endswith(f"/{MANIFEST_NAME}") for name in names]
-    return (
-        [name for name, last in zip(names, is_manifest, strict=True) if not last],
-        [name for name, last in zip(names, is_manifest, strict=True) if last],
-    )
+def _manifests_apart(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    files: list[str] = []
+    manifests: list[str] = []
+    for name in sorted(names):
+        (manifests if name.endswith(f"/{MANIFEST_NAME}") else files).append(name)
+    return files, manifests

@@ -7,7 +7,7 @@ and the gang goes on from the last checkpoint):
 
     0     done
     1     a fault that another try would meet again; error.json in the store says which
-    138   a peer was lost, or a crash that has not yet repeated itself
+    138   a peer was lost, or a crash that has not yet repeated itself often enough
     143   stopped by SIGTERM, everything is saved
 """
 
@@ -21,16 +21,19 @@ import subprocess
 import sys
 import uuid
 from collections import deque
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from spica.artifacts.disk import disk_faults
+from spica.artifacts.names import MANIFEST_NAME
 from spica.artifacts.s3_store import S3Store
 from spica.artifacts.shelf import Shelf
 from spica.artifacts.workspace import state_folder, work_folder
-from spica.cluster.order import Order
-from spica.errors import Fault, SpicaError, StageError
+from spica.cluster.order import Order, s3_store
+from spica.errors import Fault, PrerequisiteError, SpicaError, StageError
 from spica.launch.contract import Training
 from spica.launch.processes import descendants, kill
 
@@ -40,13 +43,13 @@ COPY_EVERY_S = 1.0
 RESULT, DELIVERY, ERROR, SAVED = "result.json", "delivery.json", "error.json", "preempted.json"
 ENDINGS = (RESULT, DELIVERY, ERROR, SAVED)
 """How a training ended: what its ranks leave, and what node 0 adds."""
-CRASHES = "crashes"
+CHECKPOINTS, CRASHES = "checkpoints", "crashes"
 NUM_LINES = 200
 
 _PEER_LOST = re.compile(
     r"connection (?:closed|reset) by peer|broken pipe|connection refused|socket (?:closed|timeout)|"
     r"ncclremoteerror|remote process exited|heartbeat.*(?:timed out|failed)|watchdog.*timeout|"
-    r"timed out waiting for|rendezvous\w*(?:timeout|connection)error|dist(?:network|store)error",
+    r"timed out waiting|pair closure|rendezvous\w*(?:timeout|connection)error|dist(?:network|store)error",
     re.IGNORECASE,
 )
 _ERROR_LINE = re.compile(r"^(?:\[rank\d+\]: ?)?((?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Interrupt)\b.*)$")
@@ -65,18 +68,33 @@ class Node:
         self.out, self.scratch = folder / "files", folder / "scratch"
         self._torchrun: subprocess.Popen[str] | None = None
         self._terminated = False
+        self._step = 0
         self._last: deque[str] = deque(maxlen=NUM_LINES)
 
     def run(self) -> int:
         """Take part until the training ends; the exit code."""
-        shutil.rmtree(self.out, ignore_errors=True)
-        self.out.mkdir(parents=True)
-        self.scratch.mkdir(exist_ok=True)
-        restored = self.shelf.restore(self.scratch, self._is_mine)
-        for name in ENDINGS:
-            (self.scratch / name).unlink(missing_ok=True)
-        started_from = _newest_step(self.scratch)
-        print(f"node {self.rank}: {len(restored)} files of scratch fetched, step {started_from}", flush=True)
+        try:
+            try:
+                with disk_faults(self.scratch):
+                    return self._take_part()
+            except SpicaError as error:
+                print(error, file=sys.stderr, flush=True)
+                return self._refuse(error)
+        except PrerequisiteError as error:
+            print(f"not counted, not told: {error}", file=sys.stderr, flush=True)
+            return RETRY
+
+    def terminate(self, _number: int, _frame: FrameType | None) -> None:
+        """Ask every rank to save; torchrun itself is not told: it would give them 30 s and no more."""
+        self._terminated = True
+        if self._torchrun is None:
+            # Inputs are being fetched, for hours perhaps; the store has all that is worth keeping.
+            os._exit(PREEMPTED)
+        if not kill(descendants(self._torchrun.pid), signal.SIGTERM):
+            self._torchrun.terminate()
+
+    def _take_part(self) -> int:
+        self._restore()
         command = self._command()
         with self.shelf.kept(self.scratch, COPY_EVERY_S) if self.rank == 0 else nullcontext():
             code = self._train(command)
@@ -85,19 +103,35 @@ class Node:
                 delivery = self.store.deliver(self.order.task, self.order.key, self.out)
                 (self.scratch / DELIVERY).write_text(delivery.model_dump_json(), encoding="utf-8")
         if ending == RETRY:
-            return self._count_crash(started_from)
+            signature = crash_signature(self._last)
+            if signature is None:
+                print(f"node {self.rank}: a peer was lost; the gang starts again", flush=True)
+                return RETRY
+            return self._count_crash(signature)
         if ending == PERMANENT and self.rank != 0:
             self.shelf.put(self.scratch, ERROR)
         return ending
 
-    def terminate(self, _number: int, _frame: FrameType | None) -> None:
-        """Ask every rank to save; torchrun itself is not told: it would give them 30 s and no more."""
-        self._terminated = True
-        if self._torchrun:
-            kill(descendants(self._torchrun.pid), signal.SIGTERM)
+    def _restore(self) -> None:
+        """Begin with what the store keeps: whole checkpoints on every node, the rest on node 0."""
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir(parents=True)
+        self.scratch.mkdir(exist_ok=True)
+        if self.rank == 0:
+            # An earlier ending is none of this training: nobody may read it as one.
+            self.shelf.drop(ENDINGS)
+        for name in ENDINGS:
+            (self.scratch / name).unlink(missing_ok=True)
+        manifests = {name for name in self.shelf.names() if name.endswith(f"/{MANIFEST_NAME}")}
 
-    def _is_mine(self, name: str) -> bool:
-        return self.rank == 0 or name.startswith("checkpoints/")
+        def is_wanted(name: str) -> bool:
+            if name.startswith(f"{CHECKPOINTS}/"):
+                return f"{name.rpartition('/')[0]}/{MANIFEST_NAME}" in manifests
+            return self.rank == 0 and name not in ENDINGS
+
+        restored = self.shelf.restore(self.scratch, is_wanted)
+        self._step = _newest_step(self.scratch)
+        print(f"node {self.rank}: {len(restored)} files of scratch fetched, step {self._step}", flush=True)
 
     def _command(self) -> list[str]:
         order = self.order
@@ -115,7 +149,7 @@ class Node:
             str(order.ranks_per_node),
         ]
         if order.num_nodes == 1:
-            torchrun += ["--standalone"]
+            torchrun += ["--standalone", "--local-addr", "127.0.0.1"]
         else:
             torchrun += ["--nnodes", str(order.num_nodes), "--node-rank", str(self.rank)]
             torchrun += [
@@ -131,9 +165,7 @@ class Node:
         environment = {"OMP_NUM_THREADS": str(self.order.threads_per_rank), "PYTHONUNBUFFERED": "1"}
         if not Path("/dev/nvidiactl").exists():
             environment["DS_ACCELERATOR"] = "cpu"
-        if self._terminated:
-            return PREEMPTED
-        self._torchrun = subprocess.Popen(
+        with subprocess.Popen(
             command,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
@@ -142,14 +174,12 @@ class Node:
             text=True,
             errors="replace",
             start_new_session=True,
-        )
-        if self._terminated:
-            kill(descendants(self._torchrun.pid), signal.SIGTERM)
-        assert self._torchrun.stdout is not None
-        for line in self._torchrun.stdout:
-            self._last.append(line.rstrip())
-            print(line, end="", flush=True)
-        return self._torchrun.wait()
+        ) as self._torchrun:
+            assert self._torchrun.stdout is not None
+            for line in self._torchrun.stdout:
+                self._last.append(line.rstrip())
+                print(line, end="", flush=True)
+        return self._torchrun.returncode
 
     def _ending(self, code: int) -> int:
         """What the ranks left behind counts: torchrun's code is 1 for anything, even for a finished run."""
@@ -162,35 +192,49 @@ class Node:
             return PREEMPTED
         return RETRY
 
-    def _count_crash(self, step: int) -> int:
-        """Retry, unless the same crash came from the same step often enough."""
-        signature = crash_signature(self._last)
-        if signature is None:
-            print(f"node {self.rank}: a peer was lost; the gang starts again", flush=True)
-            return RETRY
-        kind = f"{CRASHES}/{step:08d}-{hashlib.sha256(signature.encode()).hexdigest()[:8]}"
-        _write(self.scratch / f"{kind}-{uuid.uuid4().hex}.json", {"step": step, "error": signature})
-        for path in (self.scratch / CRASHES).iterdir():
-            self.shelf.put(self.scratch, path.relative_to(self.scratch).as_posix())
-        times = sum(name.startswith(kind) for name in self.shelf.names())
+    def _refuse(self, error: SpicaError) -> int:
+        """What another try may meet mended (a store, a disk) is a crash like others; the rest is final."""
+        if isinstance(error, PrerequisiteError):
+            fault = error.faults[0]
+            return self._count_crash(f"{fault.where}: {fault.found}")
+        return self._give_up(error)
+
+    def _count_crash(self, signature: str) -> int:
+        """Retry, unless the same crash of this node came from the same step often enough."""
+        digest = hashlib.sha256(signature.encode()).hexdigest()[:8]
+        kind = f"{CRASHES}/{self._step:08d}-node-{self.rank}-{digest}"
+        name = f"{kind}-{uuid.uuid4().hex}.json"
+        _write(self.scratch / name, {"step": self._step, "node": self.rank, "error": signature})
+        self.shelf.put(self.scratch, name)
+        crashes = [name for name in self.shelf.names() if name.startswith(f"{CRASHES}/")]
+        times, allowed = sum(name.startswith(kind) for name in crashes), self.order.max_crashes
         print(
-            f"node {self.rank}: crash {times} of {self.order.max_crashes} at step {step}: {signature}",
+            f"node {self.rank}: crash {times} of {allowed} at step {self._step}: {signature}",
             flush=True,
         )
-        if times < self.order.max_crashes:
+        if times < allowed:
             return RETRY
-        fault = Fault(
-            f"{self.order.task} from step {step}",
-            f"{times} times: {signature}",
-            "a training that goes on",
-            "look at the log of the pod; the checkpoint is kept, a mended run goes on from it",
+        # Whoever runs the task again has mended something: the count begins anew.
+        self.shelf.drop(crashes)
+        return self._give_up(
+            StageError(
+                Fault(
+                    f"{self.order.task} from step {self._step}",
+                    f"{times} times: {signature}",
+                    "a training that goes on",
+                    "look at the log of the pod; the checkpoint is kept, a mended run goes on from it",
+                )
+            )
         )
-        _write(self.scratch / ERROR, {"type": StageError.__name__, "faults": [fault._asdict()]})
+
+    def _give_up(self, error: SpicaError) -> int:
+        faults = [fault._asdict() for fault in error.faults]
+        _write(self.scratch / ERROR, {"type": type(error).__name__, "faults": faults})
         self.shelf.put(self.scratch, ERROR)
         return PERMANENT
 
 
-def crash_signature(lines: deque[str]) -> str | None:
+def crash_signature(lines: Sequence[str]) -> str | None:
     """The error that ended the ranks, without what differs between two times; None where a peer was lost."""
     errors = [found[1] for line in lines if (found := _ERROR_LINE.match(line))]
     causes = [error for error in errors if not _PEER_LOST.search(error) and "ChildFailedError" not in error]
@@ -201,12 +245,12 @@ def crash_signature(lines: deque[str]) -> str | None:
 
 
 def _newest_step(scratch: Path) -> int:
-    steps = [path.name.removeprefix("step-") for path in (scratch / "checkpoints").glob("step-*")]
-    return max(map(int, steps), default=0)
+    whole = scratch.glob(f"{CHECKPOINTS}/step-*/{MANIFEST_NAME}")
+    return max((int(path.parent.name.removeprefix("step-")) for path in whole), default=0)
 
 
 def _write(path: Path, value: Any) -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
@@ -215,16 +259,11 @@ def main() -> NoReturn:
     order = Order.model_validate_json(sys.argv[1])
     node_rank = int(os.environ.get("PET_NODE_RANK", "0"))
     try:
-        store = S3Store.parse(order.store)
-        if not isinstance(store, S3Store):
-            raise StageError(Fault("store", order.store, "s3://bucket/prefix", "set `store` in the profile"))
-        node = Node(order, node_rank, store)
-        signal.signal(signal.SIGTERM, node.terminate)
-        code = node.run()
+        node = Node(order, node_rank, s3_store(order.store))
     except SpicaError as error:
-        print(error, file=sys.stderr)
-        # The store, or an input in it: another try may meet it mended.
-        code = RETRY if error.exit_code == 3 else PERMANENT
+        sys.exit(str(error))
+    signal.signal(signal.SIGTERM, node.terminate)
+    code = node.run()
     print(f"node {node_rank}: exit {code}", flush=True)
     sys.exit(code)
 

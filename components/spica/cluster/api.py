@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -34,6 +35,7 @@ VERSIONS = {
     "Deployment": "apps/v1",
     "Lease": "coordination.k8s.io/v1",
     "CustomResourceDefinition": "apiextensions.k8s.io/v1",
+    "LocalSubjectAccessReview": "authorization.k8s.io/v1",
     "SelfSubjectAccessReview": "authorization.k8s.io/v1",
     "PyTorchJob": "kubeflow.org/v1",
     "InferenceService": "serving.kserve.io/v1beta1",
@@ -50,9 +52,12 @@ VERSIONS = {
 TRANSIENT = (429, 500, 502, 503, 504)
 GIVE_UP_S = 180.0
 """An API server that restarts is back within a minute; longer silence is for a person to look at."""
-MAX_PAUSE_S = 5.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.2, 5.0
 TIMEOUTS_S = (5.0, 60.0)
 """To connect, to answer."""
+SILENCE_S = 300.0
+"""A pod that writes nothing for so long may have lost its node: its log is asked for again."""
+_TIMEOUT = {"_request_timeout": TIMEOUTS_S}
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 logger = logging.getLogger(__name__)
@@ -80,15 +85,15 @@ class Cluster:
         Raises:
             PrerequisiteError: neither is there.
         """
-        settings = client.Configuration()
+        settings, file = client.Configuration(), os.environ.get("KUBECONFIG")
         in_pod = bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and _POD_NAMESPACE.exists()
         try:
             if in_pod:
                 config.load_incluster_config(client_configuration=settings)
                 found = _POD_NAMESPACE.read_text(encoding="utf-8").strip()
             else:
-                config.load_kube_config(client_configuration=settings)
-                found = config.list_kube_config_contexts()[1]["context"].get("namespace", "default")
+                config.load_kube_config(file, client_configuration=settings)
+                found = config.list_kube_config_contexts(file)[1]["context"].get("namespace", "default")
         except (ConfigException, OSError) as error:
             advice = "set KUBECONFIG, or make a cluster on this machine: `make cluster`"
             raise PrerequisiteError(
@@ -103,7 +108,9 @@ class Cluster:
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """The object, or None."""
-        return self._ask(kind, name, lambda of, here: of.get(name=name, namespace=here), namespace)
+        return self._ask(
+            kind, name, lambda of, here: of.get(name=name, namespace=here, **_TIMEOUT), namespace
+        )
 
     def list(
         self, kind: str, labels: Mapping[str, str] | None = None, namespace: str | None = None
@@ -111,7 +118,10 @@ class Cluster:
         """Objects with all of `labels`; of every namespace when `namespace` is "*"."""
         selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
         found = self._ask(
-            kind, selector, lambda of, here: of.get(label_selector=selector, namespace=here), namespace
+            kind,
+            selector,
+            lambda of, here: of.get(label_selector=selector, namespace=here, **_TIMEOUT),
+            namespace,
         )
         return [*(found or {}).get("items", ())]
 
@@ -121,12 +131,12 @@ class Cluster:
         The caller compares: an answer lost on the way makes the second try meet the object of the first.
         """
         kind, name, strict = body["kind"], body["metadata"]["name"], [("fieldValidation", "Strict")]
-        made = self._ask(
-            kind, name, lambda of, here: of.create(body=body, namespace=here, query_params=strict)
+        return self._insist(
+            kind,
+            name,
+            lambda of, here: of.create(body=body, namespace=here, query_params=strict, **_TIMEOUT),
+            self.namespace,
         )
-        if made is None:
-            raise self._missing(kind, name)
-        return made
 
     def patch(self, kind: str, name: str, body: Object) -> Object | None:
         """Merge `body` into an object; None when it is gone."""
@@ -134,13 +144,23 @@ class Cluster:
         return self._ask(
             kind,
             name,
-            lambda of, here: of.patch(name=name, namespace=here, body=body, content_type=merge),
+            lambda of, here: of.patch(name=name, namespace=here, body=body, content_type=merge, **_TIMEOUT),
         )
 
-    def delete(self, kind: str, name: str, namespace: str | None = None) -> None:
-        """Delete an object and, before it, what it owns; one that is gone already is no error."""
-        options = {"propagationPolicy": "Foreground"}
-        self._ask(kind, name, lambda of, here: of.delete(name=name, namespace=here, body=options), namespace)
+    def delete(self, kind: str, name: str, namespace: str | None = None, version: str | None = None) -> None:
+        """Delete an object and, before it, what it owns; one that is gone already is no error.
+
+        One that is not as `version` (its resource version) has it any more is a ConflictError.
+        """
+        options: Object = {"propagationPolicy": "Foreground"}
+        if version:
+            options["preconditions"] = {"resourceVersion": version}
+        self._ask(
+            kind,
+            name,
+            lambda of, here: of.delete(name=name, namespace=here, body=options, **_TIMEOUT),
+            namespace,
+        )
 
     def watch(self, kind: str, name: str, version: str, timeout_s: float) -> Iterator[Object | None]:
         """Yield an object's states after `version`; None when it is deleted; ends after `timeout_s` or a cut.
@@ -168,21 +188,24 @@ class Cluster:
             return ""
 
     def follow(self, pod: str, container: str, since_s: int | None) -> Iterator[str]:
-        """Lines of a container as they are written; ends with it, or when the connection is cut."""
+        """Lines of a container as they are written; ends with it, when cut, or after a long silence."""
         try:
             answer = client.CoreV1Api(self._api).read_namespaced_pod_log(
                 pod, self.namespace, container=container, follow=True, since_seconds=since_s,
-                _preload_content=False, _request_timeout=(TIMEOUTS_S[0], None),
+                _preload_content=False, _request_timeout=(TIMEOUTS_S[0], SILENCE_S),
             )  # fmt: skip
-            for line in answer:
-                yield line.decode(errors="replace").rstrip("\n")
+            with closing(answer):
+                for line in answer:
+                    yield line.decode(errors="replace").rstrip("\n")
         except (ApiException, urllib3.exceptions.HTTPError, OSError):
             return
 
     def events(self, name: str) -> Objects:
         """What the cluster says about an object, oldest first."""
         field = f"involvedObject.name={name}"
-        found = self._ask("Event", name, lambda of, here: of.get(field_selector=field, namespace=here))
+        found = self._ask(
+            "Event", name, lambda of, here: of.get(field_selector=field, namespace=here, **_TIMEOUT)
+        )
         return sorted(
             (found or {}).get("items", ()),
             key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "",
@@ -195,14 +218,23 @@ class Cluster:
         request: Callable[[Any, str | None], Any],
         namespace: str | None = None,
     ) -> Object | None:
-        """One request, repeated while the fault may pass; None for a name that is not there."""
-        where = f"{kind} {self.namespace}/{name}"
+        """One request as `_insist` makes it; None for a name that is not there."""
         here = None if namespace == "*" else namespace or self.namespace
         try:
-            answer = _patiently(lambda: request(self._resource(kind), here), where, self.patience_s)
-        except ApiException as error:
-            if error.status == 404:
+            return self._insist(kind, name, request, here)
+        except PrerequisiteError as error:
+            if isinstance(error.__cause__, ApiException) and error.__cause__.status == 404:
                 return None
+            raise
+
+    def _insist(
+        self, kind: str, name: str, request: Callable[[Any, str | None], Any], namespace: str | None
+    ) -> Object:
+        """One request, repeated while the fault may pass."""
+        where = f"{kind} {namespace or '*'}/{name}"
+        try:
+            answer = _patiently(lambda: request(self._resource(kind), namespace), where, self.patience_s)
+        except ApiException as error:
             raise fault_of(error, where) from error
         found: Object = answer.to_dict()
         return found
@@ -211,12 +243,9 @@ class Cluster:
         try:
             return self._dynamic.resources.get(api_version=VERSIONS[kind], kind=kind)
         except ResourceNotFoundError as error:
-            raise self._missing(kind, "") from error
-
-    def _missing(self, kind: str, name: str) -> SpicaError:
-        found = f"the cluster has no {VERSIONS[kind]} {kind}"
-        advice = "install its operator (manifests/README.md), then `spica doctor --cluster`"
-        return PrerequisiteError(Fault(f"cluster {name}".strip(), found, "the resource installed", advice))
+            found = f"the cluster has no {VERSIONS[kind]} {kind}"
+            advice = "install its operator (manifests/README.md), then `spica doctor --cluster`"
+            raise PrerequisiteError(Fault("cluster", found, "the resource installed", advice)) from error
 
 
 def fault_of(error: ApiException, where: str) -> SpicaError:
@@ -228,25 +257,23 @@ def fault_of(error: ApiException, where: str) -> SpicaError:
     if error.status == 403:
         advice = "ask the platform team for this right; `spica doctor --cluster` lists all that is needed"
         return PrerequisiteError(Fault(where, f"403: {reason}", "the right to do that", advice))
+    if error.status == 404:
+        advice = "install what is missing (manifests/README.md), then `spica doctor --cluster`"
+        return PrerequisiteError(Fault(where, f"404: {reason}", "a namespace and a resource there", advice))
     if error.status == 409:
-        return ConflictError(
-            Fault(where, f"409: {reason}", "no object of that name", "look at the other one")
-        )
-    return StageError(
-        Fault(
-            where,
-            f"{error.status}: {reason}",
-            "an object that the cluster admits",
-            "correct the recipe's profile",
-        )
-    )
+        advice = "look at the other one"
+        return ConflictError(Fault(where, f"409: {reason}", "no object of that name", advice))
+    allowed, advice = "an object that the cluster admits", "correct the recipe's profile"
+    return StageError(Fault(where, f"{error.status}: {reason}", allowed, advice))
 
 
-def _message(error: ApiException) -> str:
+def _message(error: Exception) -> str:
+    if not isinstance(error, ApiException):
+        return str(error)
     try:
         return str(json.loads(error.body)["message"])
     except (TypeError, ValueError, KeyError):
-        return str(error.reason)
+        return f"{error.status} {error.reason}"
 
 
 def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> Result:
@@ -254,19 +281,20 @@ def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> 
 
     Raises:
         ApiException: the server refused.
-        PrerequisiteError: it did not answer for `patience_s`.
+        PrerequisiteError: it did not answer for `patience_s`, or is not the one that the certificates name.
     """
     started = time.monotonic()
-    for attempt in range(1000):
+    pause_s = FIRST_PAUSE_S
+    while True:
         try:
             return request()
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             if isinstance(error, ApiException) and error.status not in TRANSIENT:
                 raise
-            if time.monotonic() - started > patience_s:
+            lasting = isinstance(error, urllib3.exceptions.SSLError)
+            if lasting or time.monotonic() - started > patience_s:
+                found = f"no answer from the API server ({_message(error)})"
                 advice = "check that the API server runs and that this machine may reach it, then run again"
-                raise PrerequisiteError(
-                    Fault(where, f"no answer from the API server ({error})", "an answer", advice)
-                ) from error
-        time.sleep(random.uniform(0.1, min(MAX_PAUSE_S, 0.2 * 2 ** min(attempt, 8))))
-    raise AssertionError("unreachable: patience_s ends it")
+                raise PrerequisiteError(Fault(where, found, "an answer", advice)) from error
+        time.sleep(random.uniform(pause_s / 2, pause_s))
+        pause_s = min(MAX_PAUSE_S, 2 * pause_s)

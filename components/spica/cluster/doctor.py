@@ -38,6 +38,8 @@ OPERATORS = {
 STORAGE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
 PROXY_KEYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 S3_ENDPOINT = "serving.kserve.io/s3-endpoint"
+KFP, STEPS = "kubeflow", "pipeline-runner"
+"""Namespace and service account of the steps of a standalone KFP."""
 ENFORCE = "pod-security.kubernetes.io/enforce"
 PATIENCE_S = 10.0
 INSTALL = "apply the manifests (manifests/README.md, Install)"
@@ -63,7 +65,7 @@ def examine(resolved: Resolved) -> Iterator[Finding]:
         yield Finding("API server", State.FAULT, error.faults[0].found, error.faults[0].next)
         return
     yield Finding("API server", State.OK, f"it answers; namespace {cluster.namespace}")
-    yield _rights(forbidden, cluster.namespace)
+    yield _rights("rights", forbidden, cluster.namespace)
     wanted = demands(resolved.scale, kubernetes)
     for name, check in _checks(cluster, kubernetes, resolved.recipe.models.teacher.api_key_env, wanted):
         yield from _careful(name, check)
@@ -81,6 +83,7 @@ def _checks(
     yield "Pod Security", partial(_pod_security, cluster, kubernetes)
     for kind, name, keys in _secrets(kubernetes, api_key_env):
         yield f"{kind} {name}", partial(_secret, cluster, kind, name, keys)
+    yield f"steps in {KFP}", partial(_standalone_kfp, cluster, kubernetes.secrets.storage)
     for demand in wanted:
         yield f"queue of {demand.what}", partial(examine_queue, cluster, demand)
         yield f"nodes of {demand.what}", partial(examine_nodes, cluster, demand)
@@ -92,36 +95,45 @@ def _careful(name: str, check: Check) -> Iterator[Finding]:
     try:
         yield from check()
     except SpicaError as error:
-        hidden = getattr(error.__cause__, "status", None) == 403
-        fault = error.faults[0]
-        yield Finding(name, State.UNSEEN if hidden else State.FAULT, fault.found, fault.next)
+        if getattr(error.__cause__, "status", None) == 403:
+            advice = "run this again as somebody who may, such as the platform team"
+            yield Finding(name, State.UNSEEN, "this account may not look", advice)
+        else:
+            yield Finding(name, State.FAULT, error.faults[0].found, error.faults[0].next)
 
 
-def _forbidden(cluster: Cluster) -> list[str]:
+def _forbidden(cluster: Cluster, account: str = "") -> list[str]:
+    """What the caller, or a service account NAMESPACE:NAME, may not do in the namespace of the cluster."""
+    kind = "LocalSubjectAccessReview" if account else "SelfSubjectAccessReview"
+    subject = {"user": f"system:serviceaccount:{account}"} if account else {}
+    metadata = {"name": ""} | ({"namespace": cluster.namespace} if account else {})
     found = []
     for (group, resource), verbs in RIGHTS.items():
         name, _, subresource = resource.partition("/")
         for verb in verbs:
             asked = {"namespace": cluster.namespace, "verb": verb, "group": group}
             attributes = asked | {"resource": name, "subresource": subresource}
-            review = cluster.create(
-                {
-                    "apiVersion": VERSIONS["SelfSubjectAccessReview"],
-                    "kind": "SelfSubjectAccessReview",
-                    "metadata": {"name": ""},
-                    "spec": {"resourceAttributes": attributes},
-                }
-            )
-            if not review["status"]["allowed"]:
+            spec = subject | {"resourceAttributes": attributes}
+            body = {"apiVersion": VERSIONS[kind], "kind": kind, "metadata": metadata, "spec": spec}
+            if not cluster.create(body)["status"]["allowed"]:
                 found.append(f"{verb} {resource}" + (f".{group}" if group else ""))
     return found
 
 
-def _rights(forbidden: list[str], namespace: str) -> Finding:
+def _rights(who: str, forbidden: list[str], namespace: str) -> Finding:
     if forbidden:
-        advice = f"bind Role spica-pipeline of namespace {namespace} to this account (manifests/README.md)"
-        return Finding("rights", State.FAULT, f"forbidden: {', '.join(forbidden)}", advice)
-    return Finding("rights", State.OK, f"all {sum(map(len, RIGHTS.values()))} that a run needs")
+        advice = f"bind Role spica-pipeline of namespace {namespace} to it (manifests/README.md)"
+        return Finding(who, State.FAULT, f"forbidden: {', '.join(forbidden)}", advice)
+    return Finding(who, State.OK, f"all {sum(map(len, RIGHTS.values()))} that a run needs")
+
+
+def _standalone_kfp(cluster: Cluster, storage: str) -> Iterator[Finding]:
+    """Steps of a KFP that runs all pipelines in its own namespace act in the team's."""
+    if cluster.get("ServiceAccount", STEPS, KFP) is None:
+        return
+    account = f"{KFP}:{STEPS}"
+    yield _rights(f"rights of {account}", _forbidden(cluster, account), cluster.namespace)
+    yield from _secret(cluster, "Secret", storage, STORAGE_KEYS, KFP)
 
 
 def _operator(cluster: Cluster, kind: str) -> Iterator[Finding]:
@@ -217,17 +229,23 @@ def _secrets(kubernetes: Kubernetes, api_key_env: str | None) -> Iterator[tuple[
         yield "ConfigMap", names.ca_bundle, ("ca.crt",)
 
 
-def _secret(cluster: Cluster, kind: str, name: str, keys: tuple[str, ...]) -> Iterator[Finding]:
+def _secret(
+    cluster: Cluster, kind: str, name: str, keys: tuple[str, ...], namespace: str | None = None
+) -> Iterator[Finding]:
     """Names of keys and whether they hold something; a value is never looked at."""
-    what = f"{kind} {name}"
-    found: dict[str, Any] | None = cluster.get(kind, name)
+    what = f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+    found: dict[str, Any] | None = cluster.get(kind, name, namespace)
     if found is None:
         yield Finding(what, State.FAULT, "missing", SECRETS)
         return
     missing = [key for key in keys if not (found.get("data") or {}).get(key)]
     if missing:
         yield Finding(what, State.FAULT, f"without {', '.join(missing)}", SECRETS)
-    elif keys == STORAGE_KEYS and not found["metadata"].get("annotations", {}).get(S3_ENDPOINT):
+    elif (
+        keys == STORAGE_KEYS
+        and not namespace
+        and not found["metadata"].get("annotations", {}).get(S3_ENDPOINT)
+    ):
         advice = "annotate it (manifests/README.md, Secrets): KServe fetches weights from there"
         yield Finding(what, State.FAULT, f"without annotation {S3_ENDPOINT}", advice)
     else:
@@ -238,6 +256,9 @@ def examine_store(uri: str) -> Iterator[Finding]:
     """A write, a conditional write, a read and a delete, from this machine with its AWS environment."""
     from spica.cluster.storage_probe import probe
 
+    if not uri.startswith("s3://"):
+        yield Finding(f"store {uri}", State.OK, "a folder; nothing to try")
+        return
     try:
         yield Finding(f"store {uri}", State.OK, probe(uri))
     except PrerequisiteError as error:

@@ -24,6 +24,8 @@ SERVICE_ACCOUNT = "spica-serve"
 GRACE_S = 10
 """A server keeps nothing, so it need not be waited for."""
 STARTUP_PERIOD_S = 2
+UNLIMITED_CPUS = "1000"
+"""More than any node has: where nothing is said, KServe's webhook limits a server to 1 CPU."""
 _MAX_WORDS = 30
 
 
@@ -95,9 +97,9 @@ def files_json(checkpoint: Manifest) -> str:
 def _model(server: ModelServer, pods: ServerPods) -> Object:
     """The part of the container that differs from server to server, and where its weights lie."""
     scale = server.scale.model_copy(update={"num_servers": 1})
-    limits = {"memory": f"{pods.memory_gib}Gi"}
+    requests = {"cpu": str(pods.cpus), "memory": f"{pods.memory_gib}Gi"}
     if pods.gpus:
-        limits["nvidia.com/gpu"] = str(pods.gpus)
+        requests["nvidia.com/gpu"] = str(pods.gpus)
     env = {FILES: files_json(server.checkpoint.manifest), "HOME": "/tmp"}
     return {
         "modelFormat": {"name": MODEL_FORMAT},
@@ -105,7 +107,7 @@ def _model(server: ModelServer, pods: ServerPods) -> Object:
         "storageUri": server.checkpoint.uri,
         "args": ["--name", server.name, "--scale", scale.model_dump_json()],
         "env": [{"name": name, "value": value} for name, value in env.items()],
-        "resources": {"requests": {"cpu": str(pods.cpus), **limits}, "limits": limits},
+        "resources": {"requests": requests, "limits": requests | {"cpu": UNLIMITED_CPUS}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Iterator
 
-from spica.artifacts.s3_store import S3Store
 from spica.artifacts.workspace import Delivery, Work
 from spica.cluster.agent import DELIVERY, ENDINGS
 from spica.cluster.api import Cluster, Object
 from spica.cluster.diagnosis import State, first_failure, state_of
+from spica.cluster.order import s3_store
 from spica.cluster.owner import is_alive
 from spica.cluster.pytorchjob import CONTAINER
 from spica.errors import ConflictError, Fault, SpicaError, StageError
@@ -25,6 +25,7 @@ LOOK_EVERY_S = 15.0
 WATCH_S = 240.0
 ENDED = ("succeeded", "failed")
 NUM_LOG_LINES = 20
+RUN = "spica.dev/run"
 _DIGEST = "spica.dev/spec-digest"
 
 logger = logging.getLogger(__name__)
@@ -100,9 +101,10 @@ class KubernetesJob:
         """
         while (state := self._look()).name not in ENDED:
             time.sleep(POLL_S)
-        store = S3Store.parse(self._work.store)
-        assert isinstance(store, S3Store)
+        store = s3_store(self._work.store)
         out = self._job.out
+        for name in ENDINGS:
+            (out.scratch / name).unlink(missing_ok=True)
         fetched = store.job_shelf(self._work.task, self._work.key).restore(out.scratch, ENDINGS.__contains__)
         if DELIVERY in fetched:
             out.delivery = Delivery.model_validate_json((out.scratch / DELIVERY).read_bytes())
@@ -152,17 +154,17 @@ class KubernetesJob:
         """Yield lines for so long, or until the job changes."""
         ends = time.monotonic() + wait_s
         while True:
+            left_s = ends - time.monotonic()
             try:
-                line = self._queue.get(timeout=max(0.01, ends - time.monotonic()))
+                line = self._queue.get(timeout=max(0.01, left_s))
             except queue.Empty:
                 return
-            if line is None:
-                if wait_s:
-                    return
-                continue
-            with self._job.logs.open("a", encoding="utf-8") as log:
-                log.write(line + "\n")
-            yield line
+            if line is not None:
+                with self._job.logs.open("a", encoding="utf-8") as log:
+                    log.write(line + "\n")
+                yield line
+            if wait_s and (line is None or left_s <= 0):
+                return
 
     def _failure(self, state: State) -> StageError:
         failure = first_failure(self._pods())
@@ -174,8 +176,13 @@ class KubernetesJob:
         return StageError(Fault(f"job {self._name}", found, "a training that succeeds", advice))
 
 
-def submit(cluster: Cluster, body: Object) -> str:
+def submit(cluster: Cluster, body: Object, delivered: bool) -> str:
     """Make the job, or take up the one that is there; returns `made`, `adopted` or `finished`.
+
+    Args:
+        cluster: where.
+        body: the PyTorchJob.
+        delivered: whether the store holds a result of this job: a finished job without one is made anew.
 
     Raises:
         ConflictError: another spec runs under this name.
@@ -190,19 +197,25 @@ def submit(cluster: Cluster, body: Object) -> str:
             # Another attempt was faster, or the answer to our own first try was lost.
             existing = cluster.get(KIND, name)
             if existing is None:
-                return submit(cluster, body)
-    state = state_of(existing, (), None)
-    if state.name == "failed" or existing["metadata"].get("deletionTimestamp"):
+                return submit(cluster, body, delivered)
+    ended = state_of(existing, (), None).name
+    if ended == "succeeded" and delivered:
+        return "finished"
+    if ended in ENDED or existing["metadata"].get("deletionTimestamp"):
         _remove(cluster, name)
-        return submit(cluster, body)
+        return submit(cluster, body, delivered)
     found = existing["metadata"].get("annotations", {}).get(_DIGEST, "none")
     if found != digest:
         advice = f"wait for it, or end it: `kubectl delete pytorchjob {name}`"
         raise ConflictError(
             Fault(f"job {name}", f"another spec runs (digest {found[:16]})", f"digest {digest[:16]}", advice)
         )
-    cluster.patch(KIND, name, {"metadata": {"annotations": body["metadata"]["annotations"]}})
-    return "finished" if state.name == "succeeded" else "adopted"
+    ours = {"annotations": body["metadata"]["annotations"], "labels": {RUN: body["metadata"]["labels"][RUN]}}
+    taken = cluster.patch(KIND, name, {"metadata": ours})
+    if taken is None or taken["metadata"].get("deletionTimestamp"):
+        # Somebody deleted it just before it was ours.
+        return submit(cluster, body, delivered)
+    return "adopted"
 
 
 def _remove(cluster: Cluster, name: str) -> None:

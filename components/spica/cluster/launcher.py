@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from spica.artifacts.workspace import Work
+from spica.cluster.agent import DELIVERY
 from spica.cluster.api import Cluster
 from spica.cluster.job import KubernetesJob, submit
-from spica.cluster.order import Order, object_name
+from spica.cluster.order import Order, object_name, s3_store
 from spica.cluster.owner import owner_of_this_process
 from spica.cluster.pytorchjob import pytorchjob
 from spica.errors import Fault, StageError
@@ -52,7 +53,7 @@ class KubernetesLauncher:
             store=work.store,
             module=job.module,
             slice=job.slice,
-            inputs={name: artifact.reference for name, artifact in job.inputs.items()},
+            inputs={name: artifact.reference for name, artifact in sorted(job.inputs.items())},
             num_nodes=job.num_nodes,
             ranks_per_node=job.ranks_per_node,
             threads_per_rank=job.threads_per_rank,
@@ -61,7 +62,9 @@ class KubernetesLauncher:
         template = (self._cluster.get("PodTemplate", TEMPLATE) or {}).get("template", {})
         body = pytorchjob(order, self._kubernetes, image("train"), self._run, self._owner, template)
         name = object_name(order.task, order.key)
-        print(f"job {name}: {submit(self._cluster, body)} in {self._cluster.namespace}", flush=True)
+        delivered = DELIVERY in s3_store(work.store).job_shelf(work.task, work.key).names()
+        how = submit(self._cluster, body, delivered)
+        print(f"job {name}: {how} in {self._cluster.namespace}", flush=True)
         return KubernetesJob(self._cluster, name, job, work, self._owner)
 
     def serve(self, server: ModelServer | CommandServer) -> Endpoint:

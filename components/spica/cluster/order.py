@@ -3,11 +3,14 @@
 import re
 
 from spica.artifacts.manifest import Reference, canonical_json, sha256_of
+from spica.artifacts.s3_store import S3Store
+from spica.artifacts.store import Store
 from spica.artifacts.types import Row
+from spica.errors import Fault, PrerequisiteError
 
 MAX_NAME = 50
 """Longest name of a job: what operators derive from it stays within 63 characters."""
-KEY_LENGTH = 10
+END_LENGTH = 10
 
 
 class Order(Row):
@@ -28,18 +31,33 @@ class Order(Row):
 
 
 def object_name(task: str, key: str) -> str:
-    """Name of the job or server of an artifact: equal artifacts, equal names.
+    """Name of the job or server of an artifact, a DNS label (RFC 1035): equal artifacts, equal names.
+
+    The words are for people, and tasks may share them; the end is a digest of task and key.
 
     >>> object_name("sft-d_t+d_sd", "0123456789abcdef")
-    'sft-d-t-d-sd-0123456789'
+    'sft-d-t-d-sd-c022f96300'
     """
-    words = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")
-    return f"{words[: MAX_NAME - KEY_LENGTH - 1].rstrip('-')}-{key[:KEY_LENGTH]}"
+    words = re.sub(r"[^a-z0-9]+", "-", task.lower()).lstrip("-0123456789")
+    end = sha256_of(canonical_json([task, key]))[:END_LENGTH]
+    return f"{words[: MAX_NAME - END_LENGTH - 1].rstrip('-') or 'task'}-{end}"
 
 
 def label_value(text: str) -> str:
     """A text as a label's value: 63 characters of letters, digits, `-`, `_` and `.`."""
     return re.sub(r"[^A-Za-z0-9._-]+", ".", text)[:63].strip("-_.")
+
+
+def s3_store(uri: str) -> S3Store:
+    """The store that all pods reach.
+
+    Raises:
+        PrerequisiteError: it is one of another kind.
+    """
+    store = Store.parse(uri)
+    if not isinstance(store, S3Store):
+        raise PrerequisiteError(Fault("store", uri, "s3://bucket/prefix", "set `store` in the profile"))
+    return store
 
 
 def digest_of(spec: object) -> str:

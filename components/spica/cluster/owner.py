@@ -11,9 +11,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from spica.artifacts.manifest import sha256_of
 from spica.cluster.api import Cluster, Object
-from spica.cluster.order import label_value
-from spica.errors import SpicaError
+from spica.cluster.order import object_name
+from spica.errors import ConflictError, Fault, SpicaError, StageError
 
 RENEW_EVERY_S = 5.0
 LEASE_S = 20
@@ -30,10 +31,12 @@ def owner_of_this_process(cluster: Cluster, run: str) -> str:
     """
     if cluster.in_pod:
         own = cluster.own_namespace
-        pod = cluster.get("Pod", socket.gethostname(), own)
+        # A host name ends after 63 characters, the pod's own name need not: KFP says it.
+        pod = cluster.get("Pod", os.environ.get("KFP_POD_NAME") or socket.gethostname(), own)
         if pod and (workflow := pod["metadata"].get("labels", {}).get(WORKFLOW_LABEL)):
             return f"Workflow/{own}/{workflow}"
-    lease = f"spica-{label_value(run).lower() or f'pid-{os.getpid()}-{socket.gethostname()}'}"[:63]
+    name = run or f"{socket.gethostname()}-{os.getpid()}"
+    lease = object_name(f"spica-{name}", sha256_of(name.encode()))
     _renew(cluster, lease)
     threading.Thread(target=_keep, args=(cluster, lease), name="lease", daemon=True).start()
     return f"Lease/{cluster.namespace}/{lease}"
@@ -44,8 +47,15 @@ def is_alive(cluster: Cluster, owner: str) -> bool:
 
     Raises:
         PrerequisiteError: the cluster does not answer; then nobody knows.
+        StageError: `owner` is not written as it should be; nobody knows either.
     """
-    kind, namespace, name = owner.split("/")
+    kind, _, place = owner.partition("/")
+    namespace, _, name = place.partition("/")
+    if kind not in ("Workflow", "Lease") or not namespace or not name:
+        allowed = "Workflow/NAMESPACE/NAME or Lease/NAMESPACE/NAME"
+        raise StageError(
+            Fault("annotation spica.dev/owner", repr(owner), allowed, "delete the object by hand")
+        )
     found = cluster.get(kind, name, namespace)
     if found is None:
         return False
@@ -60,9 +70,12 @@ def workflow_lives(workflow: Object) -> bool:
 
 
 def lease_lives(lease: Object, now: datetime) -> bool:
-    """Renewed within its duration."""
-    renewed = datetime.fromisoformat(lease["spec"]["renewTime"])
-    return now - renewed < timedelta(seconds=lease["spec"]["leaseDurationSeconds"])
+    """Renewed within its duration; one that does not say when is not ours to judge."""
+    spec = lease["spec"]
+    if not (renewed := spec.get("renewTime")):
+        return True
+    age = now - datetime.fromisoformat(renewed)
+    return age < timedelta(seconds=spec.get("leaseDurationSeconds", LEASE_S))
 
 
 def release(cluster: Cluster, owner: str) -> None:
@@ -88,6 +101,7 @@ def _renew(cluster: Cluster, lease: str) -> None:
     if cluster.patch("Lease", lease, {"spec": spec}) is None:
         labels = {"app.kubernetes.io/part-of": "spica"}
         metadata = {"name": lease, "namespace": cluster.namespace, "labels": labels}
-        cluster.create(
-            {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-        )
+        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+        # Another task of the run may have been faster.
+        with suppress(ConflictError):
+            cluster.create(body)

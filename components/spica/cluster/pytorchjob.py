@@ -122,7 +122,8 @@ def _container(order: Order, kubernetes: Kubernetes, image: str, network: Networ
         # Said, because the API server writes defaults into the PodTemplate that is merged in.
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-m", "spica.cluster.agent"],
-        "args": [order.model_dump_json()],
+        # The kubelet replaces $(NAME) and $$ in arguments: nothing of the kind may reach it.
+        "args": [order.model_dump_json().replace("$", r"\u0024")],
         "env": [{"name": key, "value": value} for key, value in env.items()],
         "envFrom": [{"secretRef": {"name": name}} for name in named],
         "resources": {"requests": {"cpu": str(training.cpus), **limits}, "limits": limits},
@@ -147,19 +148,23 @@ def _together(name: str) -> Object:
 
 
 def merge(theirs: Any, ours: Any) -> Any:
-    """Add `theirs` to `ours`: objects key by key, named list items by name, other lists joined, ours wins."""
+    """Add `theirs` to `ours`: objects key by key, mounts by path, named items by name; ours wins."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         joined = {key: merge(theirs[key], ours[key]) for key in theirs.keys() & ours.keys()}
         return {**theirs, **ours, **joined}
     if isinstance(theirs, list) and isinstance(ours, list):
-        names = [item.get("name") if isinstance(item, dict) else None for item in ours]
-        added = []
+        names = [_name(item) for item in ours]
         merged = list(ours)
         for item in theirs:
-            name = item.get("name") if isinstance(item, dict) else None
+            name = _name(item)
             if name is not None and name in names:
                 merged[names.index(name)] = merge(item, ours[names.index(name)])
             elif item not in ours:
-                added.append(item)
-        return merged + added
+                merged.append(item)
+        return merged
     return ours
+
+
+def _name(item: Any) -> Any:
+    """What tells an item of a list from the others; one volume may be mounted twice."""
+    return item.get("mountPath", item.get("name")) if isinstance(item, dict) else None

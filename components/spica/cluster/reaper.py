@@ -8,11 +8,12 @@ import argparse
 import logging
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from spica.cluster.api import Cluster, Object
 from spica.cluster.owner import is_alive
-from spica.errors import SpicaError
+from spica.errors import ConflictError, SpicaError
 
 KINDS = ("PyTorchJob", "InferenceService")
 """In the order in which they are ended: a training holds the most GPUs."""
@@ -25,26 +26,35 @@ logger = logging.getLogger("spica.cluster.reaper")
 def orphans(cluster: Cluster) -> list[Object]:
     """Objects of this namespace whose owner is gone, but nothing that ended by itself or never had one.
 
+    Whose owner cannot be looked at is left alone.
+
     Raises:
-        PrerequisiteError: the cluster does not answer: who is not known to be dead is left alone.
+        PrerequisiteError: the cluster does not answer.
     """
     found = []
     for kind in KINDS:
         for item in cluster.list(kind, OURS):
             owner = item["metadata"].get("annotations", {}).get(OWNER)
-            if owner and not _ended(item) and not is_alive(cluster, owner):
-                found.append(item)
+            try:
+                if owner and not _ended(item) and not is_alive(cluster, owner):
+                    found.append(item)
+            except SpicaError as error:
+                logger.error("%s %s stays\n%s", kind, item["metadata"]["name"], error)
     return found
 
 
 def reap(cluster: Cluster) -> int:
     """Delete them; the number deleted."""
-    dead = orphans(cluster)
-    for item in dead:
-        kind, name, owner = item["kind"], item["metadata"]["name"], item["metadata"]["annotations"][OWNER]
-        logger.warning("%s %s: its owner %s is gone; deleted", kind, name, owner)
-        cluster.delete(kind, name)
-    return len(dead)
+    num_deleted = 0
+    for item in orphans(cluster):
+        kind, metadata = item["kind"], item["metadata"]
+        # Changed meanwhile: another run may just have taken it up.
+        with suppress(ConflictError):
+            cluster.delete(kind, metadata["name"], version=metadata["resourceVersion"])
+            owner = metadata["annotations"][OWNER]
+            logger.warning("%s %s: its owner %s is gone; deleted", kind, metadata["name"], owner)
+            num_deleted += 1
+    return num_deleted
 
 
 def _ended(item: Object) -> bool:

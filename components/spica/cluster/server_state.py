@@ -91,7 +91,8 @@ def _queued(pod: Object, workloads: Sequence[Object]) -> ServerState:
         if any(owner["uid"] == pod["metadata"]["uid"] for owner in owners):
             waiting = _condition(workload, "QuotaReserved", "False") or {}
             said = waiting.get("message", "")
-            if "request > maximum capacity" in said:
+            # Neither pool nor size fits any flavor, and nobody else's leaving would change that.
+            if "couldn't assign flavors" in said and "insufficient unused quota" not in said:
                 return ServerState("dead", f"its queue can never admit it: {said}")
             if waiting.get("reason") == "Inadmissible":
                 return ServerState("stuck", f"its queue does not admit it: {said}")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 
 from spica.artifacts.manifest import Artifact, Manifest
@@ -27,12 +28,21 @@ def run(slice: CountingSlice, inputs: Mapping[str, Artifact], out: Workspace, la
         (out.path / f"{name}.txt").write_text((artifact.path / "seed.txt").read_text())
     with (out.scratch / "attempts.txt").open("a") as file:
         file.write("x")
-    if os.environ.get("DIE") == "1":
+    if os.environ.get("DIE"):
+        while os.environ["DIE"] == "copied" and not kept(out):
+            time.sleep(0.05)
         (out.path / "half.bin").write_text("half")
         os.kill(os.getpid(), signal.SIGKILL)
     attempts = (out.scratch / "attempts.txt").read_text()
     (out.path / "seed.txt").write_text(str(slice.seed))
     return out.publish("prompts", {"num_attempts": len(attempts)}, tokens=5)
+
+
+def kept(out: Workspace) -> bool:
+    """Whether the store has the scratch."""
+    assert out.work is not None
+    shelf = Store.parse(out.work.store).shelf(out.work.task, out.work.key)
+    return shelf is not None and "attempts.txt" in shelf.names()
 
 
 def launcher() -> Launcher:

@@ -12,8 +12,8 @@ from spica.artifacts.s3_store import S3Store
 from spica.artifacts.store import Store
 from spica.errors import ConflictError, IntegrityError, PrerequisiteError
 
+from ...fakes.s3_server import S3Server
 from .artifact_examples import KEY, as_json, bucket_keys, manifest_of, race, write_files
-from .s3_server import S3Server
 
 TASK = "sft-d_t+d_sd"
 NAME = f"runs/{TASK}/{KEY[:16]}"

@@ -241,7 +241,12 @@ def test_a_headless_service_cannot_be_reached_from_outside(tmp_path: Path) -> No
 
 def test_inside_of_the_cluster_the_service_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(module, "ask_once", lambda url, prompt: asked.append(url) or "D_T")
+
+    def answer(url: str, prompt: str) -> str:
+        asked.append(url)
+        return "D_T"
+
+    monkeypatch.setattr(module, "ask_once", answer)
     for address in ("10.0.0.1", "None"):
         cluster = OneServerCluster([[READY]], address)
         cluster.in_pod = True

@@ -1,0 +1,219 @@
+"""Model servers as people and pipelines get them: real weights from S3, KServe, vLLM in a restricted pod."""
+
+import json
+import os
+import sys
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import boto3
+import pytest
+import yaml
+from bed import images
+from bed.layout import CACHE, KUBECONFIG, MINIO_IP
+from bed.objects import apply, kubectl
+
+from spica.artifacts.manifest import Artifact
+from spica.artifacts.memo import execute
+from spica.artifacts.s3_store import S3Store
+from spica.cluster import endpoint as endpoint_module
+from spica.cluster.api import Cluster
+from spica.cluster.endpoint import KubernetesEndpoint
+from spica.cluster.owner import owner_of_this_process, release
+from spica.errors import EndpointError
+from spica.images import image
+from spica.launch.contract import Launcher, ModelServer
+from spica.recipe.load import load_recipe
+from spica.recipe.plan import plan
+from spica.recipe.schema import Kubernetes
+from spica.recipe.slices import EvaluateSlice, StudentSlice
+from spica.sources import student
+
+pytestmark = pytest.mark.cluster
+ROOT = Path(__file__).parents[2]
+RESOLVED = load_recipe("miniature", "cluster2")
+KEYS = {"AWS_ACCESS_KEY_ID": "spica", "AWS_SECRET_ACCESS_KEY": "spica-secret", "AWS_REGION": "us-east-1"}
+
+
+def secret(name: str, **changes: str) -> str:
+    """The storage secret as the install guide has it."""
+    annotations = {
+        "s3-endpoint": "minio.spica-storage.svc:9000",
+        "s3-usehttps": "0",
+        "s3-region": "us-east-1",
+    }
+    metadata = {
+        "name": name,
+        "annotations": {f"serving.kserve.io/{key}": value for key, value in annotations.items()},
+    }
+    return json.dumps(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": KEYS | changes}
+    )
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A team's namespace from manifests/overlays/dev, its queues and Spica's image for servers."""
+    name = f"test-serving-{uuid.uuid4().hex[:6]}"
+    images.load(CACHE / "images" / f"serve-{image('serve').rsplit(':', 1)[1]}.tar")
+    folder = tmp_path_factory.mktemp("overlay")
+    overlay = os.path.relpath(ROOT / "manifests" / "overlays" / "dev" / "team", folder.resolve())
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": name, "resources": [overlay]}))
+    volume = (ROOT / "manifests" / "overlays" / "dev" / "volume.yaml").read_text()
+    apply(volume.replace("NAMESPACE", name).replace("ENVIRONMENT", str(Path(sys.prefix).resolve())))
+    apply(kubectl("kustomize", folder))
+    for each in (secret("spica-s3"), secret("wrong-keys", AWS_SECRET_ACCESS_KEY="not-the-key")):
+        kubectl("apply", "-n", name, "-f", "-", stdin=each)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+    kubectl("delete", "persistentvolume", f"spica-environment-{name}", "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(team: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifact]:
+    """The shipped miniature base model, published as a run publishes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in (KEYS | {"AWS_ENDPOINT_URL_S3": f"http://{MINIO_IP}:9000"}).items():
+            patch.setenv(key, value)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        boto3.client("s3").create_bucket(Bucket=team)
+        store = S3Store(team, "miniature")
+        slice = cast(StudentSlice, plan(RESOLVED)["student"])
+        state = tmp_path_factory.mktemp("state")
+        yield store.open(execute("student", student.run, slice, {}, store, cast(Launcher, None), state))
+
+
+@pytest.fixture
+def cluster(team: str, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setenv("KUBECONFIG", str(KUBECONFIG))
+    monkeypatch.setenv("SPICA_NAMESPACE", team)
+    return Cluster.connect()
+
+
+@pytest.fixture
+def owner(cluster: Cluster, team: str) -> Iterator[str]:
+    found = owner_of_this_process(cluster, team)
+    yield found
+    release(cluster, found)
+
+
+def server(checkpoint: Artifact, folder: Path) -> ModelServer:
+    scale = cast(EvaluateSlice, plan(RESOLVED)["evaluate-base"]).server
+    return ModelServer(name="base", checkpoint=checkpoint, logs=folder / "server.log", scale=scale)
+
+
+def pods(**serving: Any) -> Kubernetes:
+    """What the recipe asks for, with changes."""
+    found = RESOLVED.scale.kubernetes
+    assert found is not None
+    return found.model_copy(update={"serving": found.serving.model_copy(update=serving)})
+
+
+def left_behind(team: str) -> str:
+    kinds = "inferenceservices,deployments,services,pods"
+    return kubectl("get", kinds, "-n", team, "-l", "app.kubernetes.io/component=serving", "-o", "name")
+
+
+def test_the_miniature_is_served_from_s3_and_answers(
+    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
+) -> None:
+    with KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), pods(), team, owner) as endpoint:
+        message = {"role": "user", "content": "What is 1 + 1?"}
+        body = {"model": endpoint.model, "messages": [message], "max_tokens": 8, "temperature": 0}
+        headers = {"Content-Type": "application/json"}
+        asked = urllib.request.Request(f"{endpoint.url}/chat/completions", json.dumps(body).encode(), headers)
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=120) as answer:
+            assert json.load(answer)["usage"]["completion_tokens"] >= 1
+        assert endpoint.model == "base"
+        endpoint.check()
+    assert left_behind(team) == ""
+    assert "verified in" in (tmp_path / "server.log").read_text()
+
+
+def test_one_flipped_bit_is_refused(
+    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
+) -> None:
+    s3 = boto3.client("s3")
+    key = f"{checkpoint.uri.removeprefix(f's3://{team}/')}/model.safetensors"
+    content = bytearray(s3.get_object(Bucket=team, Key=key)["Body"].read())
+    content[-1] ^= 1
+    other = replace(server(checkpoint, tmp_path), checkpoint=moved(checkpoint, "flipped"))
+    for entry in checkpoint.manifest.files:
+        copied = key.replace("model.safetensors", entry.path)
+        source, target = {"Bucket": team, "Key": copied}, f"flipped/{entry.path}"
+        s3.copy_object(Bucket=team, Key=target, CopySource=source)
+    s3.put_object(Bucket=team, Key="flipped/model.safetensors", Body=bytes(content))
+    with pytest.raises(EndpointError, match=r"IntegrityError: /mnt/models/model\.safetensors"):
+        KubernetesEndpoint.start(cluster, other, pods(), team, owner)
+    assert left_behind(team) == ""
+
+
+def moved(checkpoint: Artifact, prefix: str) -> Artifact:
+    bucket = checkpoint.uri.removeprefix("s3://").split("/")[0]
+    return Artifact(checkpoint.manifest, f"s3://{bucket}/{prefix}", lambda _: Path("/nowhere"))
+
+
+def test_a_wrong_key_is_said_at_once(
+    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
+) -> None:
+    secrets = pods().secrets.model_copy(update={"storage": "wrong-keys"})
+    asked = pods().model_copy(update={"secrets": secrets})
+    with pytest.raises(EndpointError, match="the weights cannot be fetched"):
+        KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), asked, team, owner)
+
+
+def test_a_checkpoint_that_is_not_there_is_said_at_once(
+    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
+) -> None:
+    gone = replace(server(checkpoint, tmp_path), checkpoint=moved(checkpoint, "no-such-prefix"))
+    with pytest.raises(EndpointError, match="No model found"):
+        KubernetesEndpoint.start(cluster, gone, pods(), team, owner)
+
+
+def test_a_server_that_no_node_can_hold_says_so(
+    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
+) -> None:
+    asked = pods(node_pool="no-such-pool", ready_timeout_s=10)
+    with pytest.raises(EndpointError, match="unschedulable: 0/9 nodes are available"):
+        KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), asked, team, owner)
+    assert left_behind(team) == ""
+
+
+def test_a_quota_of_zero_says_so(
+    checkpoint: Artifact,
+    cluster: Cluster,
+    team: str,
+    owner: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoint_module, "STUCK_S", 5.0)
+    kubectl("create", "quota", "none", "-n", team, "--hard=pods=0")
+    try:
+        with pytest.raises(EndpointError, match=r"no pod can be made: .*exceeded quota: none"):
+            KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), pods(), team, owner)
+    finally:
+        kubectl("delete", "quota", "none", "-n", team)
+
+
+def test_an_image_that_is_not_there_is_named(
+    checkpoint: Artifact,
+    cluster: Cluster,
+    team: str,
+    owner: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoint_module, "STUCK_S", 5.0)
+    change = '[{"op": "replace", "path": "/spec/containers/0/image", "value": "localhost/spica/none:1"}]'
+    back = change.replace("localhost/spica/none:1", image("serve"))
+    kubectl("patch", "servingruntime", "spica-vllm", "-n", team, "--type=json", "-p", change)
+    try:
+        with pytest.raises(EndpointError, match="image localhost/spica/none:1 cannot be pulled"):
+            KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), pods(), team, owner)
+    finally:
+        kubectl("patch", "servingruntime", "spica-vllm", "-n", team, "--type=json", "-p", back)

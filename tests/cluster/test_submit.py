@@ -1,0 +1,111 @@
+"""Runs on a real backend of Kubeflow Pipelines 2.0.5: every step is a pod of Spica's control image."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import boto3
+import pytest
+from bed import images
+from bed.layout import CACHE, KFP_IP, MINIO_IP
+from bed.objects import kubectl
+
+from spica.images import image
+from spica.recipe.load import load_recipe, read_text, recipes_folder
+from spica_pipelines.in_cluster import objects
+from spica_pipelines.remote import RemoteRun, artifacts, cancel, read_run, task_log, task_of
+from spica_pipelines.server import Server
+from spica_pipelines.submit import Order, Submitted, submit
+
+pytestmark = pytest.mark.cluster
+ENDPOINT = f"http://{KFP_IP}:8888"
+KEYS = {"AWS_ACCESS_KEY_ID": "spica", "AWS_SECRET_ACCESS_KEY": "spica-secret", "AWS_REGION": "us-east-1"}
+INSIDE = "http://minio.spica-storage.svc:9000"
+TEXT = read_text(recipes_folder() / "miniature.yaml")
+LIMIT_S = 600.0
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """A bucket, and what the install guide puts beside KFP: the storage's secret, and the control image."""
+    name = f"test-submit-{uuid.uuid4().hex[:6]}"
+    images.load(CACHE / "images" / f"control-{image('control').rsplit(':', 1)[1]}.tar")
+    keys = KEYS | {"AWS_ENDPOINT_URL_S3": INSIDE}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "spica-s3"}, "stringData": keys}
+    kubectl("apply", "-n", "kubeflow", "-f", "-", stdin=json.dumps(secret))
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in (KEYS | {"AWS_ENDPOINT_URL_S3": f"http://{MINIO_IP}:9000"}).items():
+            patch.setenv(key, value)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        boto3.client("s3").create_bucket(Bucket=name)
+        yield name
+
+
+def order(bucket: str, text: str = TEXT) -> Order:
+    resolved = load_recipe("miniature", "cluster2")
+    text = text.replace("s3://spica/miniature", f"s3://{bucket}/miniature")
+    return Order(resolved, text, "spica", "tests", priority=None, no_cache=False)
+
+
+def until(server: Server, made: Submitted, reached: Callable[[RemoteRun], bool]) -> RemoteRun:
+    """The run as soon as it is as wanted."""
+    limit = time.monotonic() + LIMIT_S
+    while time.monotonic() < limit:
+        run = read_run(server, made.run)
+        if reached(run):
+            return run
+        assert not run.has_ended, [(task.name, task.state, task.error) for task in run.tasks if task.error]
+        time.sleep(2)
+    raise AssertionError(f"not so within {LIMIT_S:.0f} s: {[(task.name, task.state) for task in run.tasks]}")
+
+
+def pods(run: RemoteRun) -> list[str]:
+    """Those of a run that have not ended."""
+    found = json.loads(
+        kubectl("get", "pods", "-n", "kubeflow", "-l", f"pipeline/runid={run.id}", "-o", "json")
+    )
+    phases = {item["metadata"]["name"]: item["status"].get("phase") for item in found["items"]}
+    return [name for name, phase in phases.items() if phase not in ("Succeeded", "Failed")]
+
+
+def test_a_run_is_submitted_read_and_cancelled(bucket: str) -> None:
+    server = Server(ENDPOINT)
+    made = submit(order(bucket), server)
+
+    run = until(server, made, lambda run: task_of(run, "dev").state == "succeeded")
+    dev = task_of(run, "dev")
+    assert dev.record and dev.record.uri.startswith(f"s3://{bucket}/miniature/dev/")
+    assert "dev: done in" in task_log(server, run, dev)
+    assert len((artifacts(run, "dev")["dev"].path / "prompts.jsonl").read_text().splitlines()) == 160
+
+    start = time.monotonic()
+    cancel(server, made.run)
+    while left := pods(run):
+        assert time.monotonic() - start < 30, left
+        time.sleep(1)
+    assert read_run(server, made.run).has_ended
+
+
+def test_why_a_task_failed_is_told_in_four_parts_and_equal_packages_are_one_version(bucket: str) -> None:
+    server = Server(ENDPOINT)
+    first = submit(order(bucket), server)
+    cancel(server, first.run)
+    text = TEXT.replace("path: miniature://base", f"path: s3://{bucket}/nothing-here")
+    made = submit(order(bucket, text), server)
+
+    run = until(server, made, lambda run: run.has_ended)
+    assert made.version == first.version
+    assert run.verdict == "failed"
+    assert task_of(run, "student").error.startswith(
+        f"s3://{bucket}/nothing-here\n  found:   no objects\n  allowed: a prefix that holds files"
+    )
+
+
+def test_what_kubectl_is_given_is_admitted_where_pods_are_restricted(namespace: str, bucket: str) -> None:
+    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
+    text = objects(order(bucket)._replace(namespace=namespace), ENDPOINT)
+    kubectl("apply", "--server-side", "--validate=strict", "-f", "-", stdin=text)
+
+    (job,) = json.loads(kubectl("get", "jobs", "-n", namespace, "-o", "json"))["items"]
+    assert job["metadata"]["name"].startswith("submit-miniature-")

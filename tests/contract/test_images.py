@@ -1,0 +1,91 @@
+"""What the Containerfiles promise, as far as their text can show it."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("control", "train", "serve")
+CONTAINERFILES = sorted((ROOT / "images").glob("*/Containerfile"))
+IMAGE = re.compile(r"\b[\w.-]+(?::\d+)?/spica/(?:control|train|serve)\S*[:@]\S+")
+"""A reference of one of our images: host, repository, tag or digest."""
+
+
+def instructions(path: Path) -> list[tuple[str, str]]:
+    """(instruction, arguments) of each step, continued lines joined."""
+    text = path.read_text().replace("\\\n", " ")
+    steps = [line.partition(" ") for line in text.splitlines() if line and not line.startswith("#")]
+    return [(name, arguments) for name, _, arguments in steps]
+
+
+def test_there_is_one_containerfile_for_the_base_and_one_per_reference() -> None:
+    refs = yaml.safe_load((ROOT / "images/refs.yaml").read_text())
+    assert set(refs) == set(NAMES)
+    assert {path.parent.name for path in CONTAINERFILES} == {"base", *NAMES}
+
+
+@pytest.mark.parametrize("path", CONTAINERFILES, ids=lambda path: path.parent.name)
+def test_what_an_image_is_built_on_is_an_argument(path: Path) -> None:
+    sources = [arguments for name, arguments in instructions(path) if name == "FROM"]
+    assert sources == ["${PYTHON}" if path.parent.name == "base" else "${BASE}"]
+
+
+@pytest.mark.parametrize("path", CONTAINERFILES, ids=lambda path: path.parent.name)
+def test_an_image_fetches_nothing_by_url_and_names_no_moving_tag(path: Path) -> None:
+    assert "ADD" not in {name for name, _ in instructions(path)}
+    assert not re.search(r"https?://|curl |wget |:latest", path.read_text())
+
+
+@pytest.mark.parametrize("path", CONTAINERFILES, ids=lambda path: path.parent.name)
+def test_an_image_ends_as_a_numeric_user_so_that_a_kubelet_can_tell_it_is_not_root(path: Path) -> None:
+    users = [arguments for name, arguments in instructions(path) if name == "USER"]
+    assert users[-1] == "10001:10001"
+
+
+def test_every_debian_package_has_a_version() -> None:
+    text = (ROOT / "images/base/Containerfile").read_text()
+    [packages] = re.findall(r'^ARG PACKAGES="(.*)"$', text, re.MULTILINE)
+    assert all("=" in package for package in packages.split())
+
+
+def test_a_reference_is_a_version_or_a_digest() -> None:
+    for ref in yaml.safe_load((ROOT / "images/refs.yaml").read_text()).values():
+        assert re.search(r":\d+\.\d+\.\d+$|@sha256:[0-9a-f]{64}$", ref)
+
+
+def test_python_and_shell_name_no_image_but_through_refs_yaml() -> None:
+    sources = [
+        path
+        for folder in ("components", "pipelines", "images", ".ci")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in ("", ".py", ".sh") and path.is_file()
+    ]
+    named = [path for path in sources if IMAGE.search(path.read_text(errors="ignore"))]
+    assert named == []
+
+
+def test_manifests_name_only_images_of_refs_yaml() -> None:
+    refs = set(yaml.safe_load((ROOT / "images/refs.yaml").read_text()).values())
+    named = {
+        image.rstrip("\"'")
+        for path in (ROOT / "manifests").rglob("*.yaml")
+        for image in re.findall(r"^\s*(?:- )?image: (\S*spica/\S+)", path.read_text(), re.MULTILINE)
+    }
+    assert named <= refs
+
+
+def test_the_context_of_a_build_is_what_was_staged_for_it() -> None:
+    lines = (ROOT / ".containerignore").read_text().splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["*", "!dist", "!images"]
+
+
+@pytest.mark.parametrize("script", ["build", "install", "prove", "push", "base/prepare", "base/nslookup"])
+def test_a_script_of_the_images_can_be_run(script: str) -> None:
+    path = ROOT / "images" / script
+    assert os.access(path, os.X_OK)
+    shell = path.read_text().splitlines()[0].removeprefix("#!/usr/bin/env ").removeprefix("#!/bin/")
+    assert subprocess.run([shell, "-n", path], capture_output=True).returncode == 0

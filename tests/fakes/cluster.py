@@ -1,0 +1,74 @@
+"""The API server as far as `spica.cluster.api.Cluster` shows it: objects in a dictionary."""
+
+from copy import deepcopy
+from typing import Any
+
+from spica.cluster.pytorchjob import merge
+from spica.errors import ConflictError, Fault
+
+Object = dict[str, Any]
+
+
+class FakeCluster:
+    """One namespace; deletion is at once."""
+
+    def __init__(self) -> None:
+        self.namespace = "team"
+        self.own_namespace = "team"
+        self.in_pod = False
+        self.objects: dict[tuple[str, str, str], Object] = {}
+        self.written: dict[str, str] = {}
+        """Pod -> its log."""
+        self._version = 0
+
+    def add(self, kind: str, name: str, **parts: Any) -> Object:
+        """Put an object there as a controller would."""
+        body = {"kind": kind, "metadata": {"name": name, **parts.pop("metadata", {})}, **parts}
+        return self._put(kind, body["metadata"].get("namespace", self.namespace), name, body)
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        return deepcopy(self.objects.get((kind, namespace or self.namespace, name)))
+
+    def list(self, kind: str, labels: dict[str, str] | None = None, namespace: str | None = None) -> Any:
+        return [
+            deepcopy(found)
+            for (its_kind, its_namespace, _), found in self.objects.items()
+            if its_kind == kind
+            and namespace in ("*", its_namespace, None)
+            and (labels or {}).items() <= found["metadata"].get("labels", {}).items()
+        ]
+
+    def create(self, body: Object) -> Object:
+        kind, name = body["kind"], body["metadata"]["name"]
+        if (kind, self.namespace, name) in self.objects:
+            raise ConflictError(Fault(f"{kind} {name}", "409: already exists", "no object", "look"))
+        return self._put(kind, self.namespace, name, body)
+
+    def patch(self, kind: str, name: str, body: Object) -> Object | None:
+        found = self.get(kind, name)
+        return found and self._put(kind, self.namespace, name, merge(found, body))
+
+    def delete(self, kind: str, name: str, namespace: str | None = None, version: str | None = None) -> None:
+        key = (kind, namespace or self.namespace, name)
+        found = self.objects.get(key)
+        if found and version and found["metadata"]["resourceVersion"] != version:
+            raise ConflictError(Fault(f"{kind} {name}", "409: changed", "that version", "look"))
+        self.objects.pop(key, None)
+
+    def watch(self, kind: str, name: str, version: str, timeout_s: float) -> Any:
+        """A watch that is cut at once."""
+        return iter(())
+
+    def logs(self, pod: str, container: str, tail: int = 30, previous: bool = False) -> str:
+        return self.written.get(pod, "")
+
+    def follow(self, pod: str, container: str, since_s: int | None) -> Any:
+        """All lines of a container that has ended."""
+        return iter(self.written.get(pod, "").splitlines())
+
+    def _put(self, kind: str, namespace: str, name: str, body: Object) -> Object:
+        self._version += 1
+        kept = deepcopy(body)
+        kept["metadata"]["resourceVersion"] = str(self._version)
+        self.objects[kind, namespace, name] = kept
+        return deepcopy(kept)

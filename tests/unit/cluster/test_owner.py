@@ -1,0 +1,99 @@
+import socket
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from spica.cluster.owner import _renew, is_alive, lease_lives, owner_of_this_process, workflow_lives
+from spica.errors import StageError
+
+from ...fakes.cluster import FakeCluster
+
+NOW = datetime(2026, 11, 21, 8, 0, 30, tzinfo=UTC)
+
+
+def cluster() -> Any:
+    return FakeCluster()
+
+
+@pytest.mark.parametrize(
+    ("workflow", "lives"),
+    [
+        ({}, True),
+        ({"spec": {}, "status": {"phase": "Running"}}, True),
+        ({"spec": {"activeDeadlineSeconds": 600}, "status": {"phase": "Pending"}}, True),
+        ({"spec": {"activeDeadlineSeconds": 0}, "status": {"phase": "Running"}}, False),
+        ({"spec": {"shutdown": "Terminate"}, "status": {"phase": "Running"}}, False),
+        ({"spec": {}, "status": {"phase": "Succeeded"}}, False),
+        ({"spec": {}, "status": {"phase": "Failed"}}, False),
+        ({"spec": {}, "status": {"phase": "Error"}}, False),
+    ],
+)
+def test_a_workflow_lives_until_it_ends_or_is_cancelled(workflow: dict[str, Any], lives: bool) -> None:
+    assert workflow_lives(workflow) is lives
+
+
+@pytest.mark.parametrize(
+    ("spec", "lives"),
+    [
+        ({"renewTime": "2026-11-21T08:00:15.000000Z", "leaseDurationSeconds": 20}, True),
+        ({"renewTime": "2026-11-21T08:00:09.999999+00:00", "leaseDurationSeconds": 20}, False),
+        ({"renewTime": "2026-11-21T08:00:15.000000Z", "leaseDurationSeconds": 5}, False),
+        ({"leaseDurationSeconds": 20}, True),
+        ({"renewTime": "2026-11-21T08:00:15.000000Z"}, True),
+    ],
+)
+def test_a_lease_lives_as_long_as_it_is_renewed(spec: dict[str, Any], lives: bool) -> None:
+    assert lease_lives({"spec": spec}, NOW) is lives
+
+
+def test_an_owner_that_is_gone_is_dead() -> None:
+    assert not is_alive(cluster(), "Workflow/kubeflow/gone")
+
+
+def test_an_owner_is_looked_up_in_its_own_namespace() -> None:
+    there = cluster()
+    there.add("Workflow", "run", metadata={"namespace": "kubeflow"}, spec={})
+    assert is_alive(there, "Workflow/kubeflow/run")
+    assert not is_alive(there, "Workflow/team/run")
+
+
+@pytest.mark.parametrize("owner", ["", "Lease", "Lease/team", "Secret/team/spica-s3", "Lease//x"])
+def test_an_owner_that_says_nothing_is_neither_alive_nor_dead(owner: str) -> None:
+    with pytest.raises(StageError, match=r"spica\.dev/owner"):
+        is_alive(cluster(), owner)
+
+
+def test_the_step_of_a_pipeline_is_owned_by_its_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = cluster()
+    inside.in_pod, inside.own_namespace = True, "kubeflow"
+    labels = {"workflows.argoproj.io/workflow": "post-training-x"}
+    inside.add("Pod", "step-1", metadata={"namespace": "kubeflow", "labels": labels})
+    monkeypatch.setenv("KFP_POD_NAME", "step-1")
+    assert owner_of_this_process(inside, "run-1") == "Workflow/kubeflow/post-training-x"
+
+
+def test_another_process_is_owned_by_a_lease_that_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = cluster()
+    owner = owner_of_this_process(there, "2026-11-21_miniature + laptop " + "x" * 80)
+    kind, namespace, name = owner.split("/")
+    assert (kind, namespace, len(name) <= 63) == ("Lease", "team", True)
+    assert is_alive(there, owner)
+
+
+def test_two_tasks_of_a_run_share_its_lease() -> None:
+    there = cluster()
+    assert owner_of_this_process(there, "run-1") == owner_of_this_process(there, "run-1")
+    assert owner_of_this_process(there, "run-2") != owner_of_this_process(there, "run-1")
+
+
+def test_a_lease_that_another_task_made_just_now_is_no_fault() -> None:
+    class Racing(FakeCluster):
+        def patch(self, kind: str, name: str, body: dict[str, Any]) -> None:
+            return None
+
+    there: Any = Racing()
+    _renew(there, "spica-run")
+    _renew(there, "spica-run")
+    holder = there.get("Lease", "spica-run")["spec"]["holderIdentity"]
+    assert holder.startswith(socket.gethostname())
