@@ -4,7 +4,7 @@ VENV  := .venv/bin
 .DEFAULT_GOAL := help
 # Without bytecode every process compiles torch and vLLM anew (10 s each).
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup-system setup run serve test test-unit check base lock golden clean
+.PHONY: help setup-system setup run serve test test-unit check base lock golden clean images images-complete
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -35,6 +35,13 @@ base: setup  ## train the miniature's shipped base model again from nothing (min
 
 lock: setup  ## resolve the dependencies again and write both lock files
 	@.ci/lock
+
+images: setup  ## build the images of images/refs.yaml for the test cluster (as root)
+	@images/build mounted
+
+images-complete: setup  ## build them with all packages, and import, check and train in them (gigabytes; nightly)
+	@nice -n 19 images/build complete
+	@nice -n 19 images/prove control train serve
 
 golden: setup  ## write the golden files again (review the diff)
 	@SPICA_UPDATE_GOLDEN=1 $(VENV)/python -m pytest -q tests/contract

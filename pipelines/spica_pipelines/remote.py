@@ -27,6 +27,8 @@ from spica_pipelines.submit import equals
 from spica_pipelines.workflow import Progress, Workflow, progress_of_rows
 
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
+ON_ITS_WAY = ("PodInitializing", "ContainerCreating")
+"""What the engine says of every pod for a while."""
 NUM_LAST_LINES = 5
 CANCEL_TIMEOUT_S = 180.0
 SERVER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -266,7 +268,7 @@ def _task(server: Server, run_id: str, name: str, progress: Progress) -> RemoteT
 
 def _error(progress: Progress, record: TaskRecord | None, log: str | None) -> str:
     if progress.state != "failed":
-        return progress.remark if progress.state == "pending" else ""
+        return progress.remark if progress.state == "pending" and progress.remark not in ON_ITS_WAY else ""
     if record and record.faults:
         return "\n".join(map(str, record.faults))
     last = [line for line in (log or "").splitlines() if line.strip()][-NUM_LAST_LINES:]

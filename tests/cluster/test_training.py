@@ -206,7 +206,7 @@ def kill_a_rank(client: Client) -> None:
 
 
 def preempt(client: Client) -> None:
-    """A workload of higher priority takes the quota for a few seconds; two real pods with their grace periods."""
+    """A workload of higher priority takes the quota for a few seconds; two real pods save and come back."""
     name = f"urgent-{uuid.uuid4().hex[:6]}"
     container = {
         "name": "main",

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -89,3 +90,32 @@ def test_a_script_of_the_images_can_be_run(script: str) -> None:
     assert os.access(path, os.X_OK)
     shell = path.read_text().splitlines()[0].removeprefix("#!/usr/bin/env ").removeprefix("#!/bin/")
     assert subprocess.run([shell, "-n", path], capture_output=True).returncode == 0
+
+
+def test_a_push_writes_digests_and_builds_control_when_it_knows_the_other_two(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("push", "refs.yaml"):
+        shutil.copy(ROOT / "images" / name, tmp_path / "images")
+    stub(
+        tmp_path / "images/build",
+        'cp images/refs.yaml "seen-$2"; echo "images: local/$2:0.1.0-complete id-$2"',
+    )
+    # buildah push -q --digestfile FILE ID DESTINATION
+    stub(tmp_path / "bin/buildah", 'echo -n "sha256:of-$5" > "$4"; echo "$6" >> pushed')
+    search = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    subprocess.run([tmp_path / "images/push", "docker://example.com/spica"], check=True, env=search)
+    written = yaml.safe_load((tmp_path / "images/refs.yaml").read_text())
+    assert written == {name: f"example.com/spica/{name}@sha256:of-id-{name}" for name in NAMES}
+    seen = yaml.safe_load((tmp_path / "seen-control").read_text())
+    assert {name: seen[name] for name in ("train", "serve")} == {
+        name: written[name] for name in ("train", "serve")
+    }
+    assert (tmp_path / "pushed").read_text().splitlines() == [
+        f"docker://example.com/spica/{name}:0.1.0" for name in ("train", "serve", "control")
+    ]
+
+
+def stub(path: Path, body: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)

@@ -113,7 +113,7 @@ class Node:
         return ending
 
     def _restore(self) -> None:
-        """Begin with what the store keeps: whole checkpoints on every node, the rest on node 0."""
+        """Begin with what the store keeps: on node 0 all of it, elsewhere the newest whole checkpoint."""
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir(parents=True)
         self.scratch.mkdir(exist_ok=True)
@@ -124,9 +124,13 @@ class Node:
             (self.scratch / name).unlink(missing_ok=True)
         manifests = {name for name in self.shelf.names() if name.endswith(f"/{MANIFEST_NAME}")}
 
+        whole = sorted(name.rpartition("/")[0] for name in manifests if name.startswith(f"{CHECKPOINTS}/"))
+        if self.rank != 0:
+            whole = whole[-1:]
+
         def is_wanted(name: str) -> bool:
             if name.startswith(f"{CHECKPOINTS}/"):
-                return f"{name.rpartition('/')[0]}/{MANIFEST_NAME}" in manifests
+                return name.rpartition("/")[0] in whole
             return self.rank == 0 and name not in ENDINGS
 
         restored = self.shelf.restore(self.scratch, is_wanted)

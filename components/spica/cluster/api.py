@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import random
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -104,7 +105,12 @@ class Cluster:
 
     @cached_property
     def _dynamic(self) -> dynamic.DynamicClient:
-        return _patiently(lambda: dynamic.DynamicClient(self._api), "cluster", self.patience_s)
+        return _patiently(lambda: self._discover(), "cluster", self.patience_s)
+
+    def _discover(self) -> dynamic.DynamicClient:
+        # The client's own cache lies under a name in /tmp that anybody may have written.
+        with tempfile.TemporaryDirectory(prefix="spica-") as folder:
+            return dynamic.DynamicClient(self._api, cache_file=f"{folder}/discovery.json")
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """The object, or None."""

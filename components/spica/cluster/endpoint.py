@@ -201,7 +201,8 @@ class KubernetesEndpoint:
             start = self._write_log(state.pod, state.restarted)
             if self._server.logs.stat().st_size > start:
                 return cause_of_death(self._server.name, state.exit_code, self._server.logs, start)
-        advice = f"correct it (`kubectl get events -n {self._cluster.namespace}` says more), then run again"
+        events = f"`kubectl get events -n {self._cluster.namespace}` says more"
+        advice = f"correct the profile or the cluster ({events}), then run again"
         return EndpointError(
             Fault(f"server {self._server.name}", state.text, "a server that answers", advice)
         )

@@ -11,7 +11,7 @@ from spica.cluster.agent import DELIVERY, ENDINGS
 from spica.cluster.api import Cluster, Object
 from spica.cluster.diagnosis import State, first_failure, state_of
 from spica.cluster.order import s3_store
-from spica.cluster.owner import is_alive
+from spica.cluster.owner import Renewals, is_alive
 from spica.cluster.pytorchjob import CONTAINER
 from spica.errors import ConflictError, Fault, SpicaError, StageError
 from spica.launch.contract import Training
@@ -118,7 +118,7 @@ class KubernetesJob:
 
         Its pods get SIGTERM and save within their own grace period, see `kubernetes.training.grace_s`.
         """
-        if self._owner.startswith("Workflow/") and is_alive(self._cluster, self._owner):
+        if self._owner.startswith("Workflow/") and is_alive(self._cluster, self._owner, Renewals()):
             print(f"job {self._name} runs on; the next attempt of this step takes it up", flush=True)
             return
         self._cluster.delete(KIND, self._name)

@@ -4,11 +4,13 @@ In a step of a pipeline the owner is the Workflow that KFP made for the run: the
 and its successor finds the job. Elsewhere it is a Lease that the client renews as long as it lives.
 """
 
+import atexit
 import os
 import socket
 import threading
+import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from spica.artifacts.manifest import sha256_of
@@ -39,11 +41,31 @@ def owner_of_this_process(cluster: Cluster, run: str) -> str:
     lease = object_name(f"spica-{name}", sha256_of(name.encode()))
     _renew(cluster, lease)
     threading.Thread(target=_keep, args=(cluster, lease), name="lease", daemon=True).start()
-    return f"Lease/{cluster.namespace}/{lease}"
+    owner = f"Lease/{cluster.namespace}/{lease}"
+    atexit.register(release, cluster, owner)
+    return owner
 
 
-def is_alive(cluster: Cluster, owner: str) -> bool:
+class Renewals:
+    """When leases were seen to be renewed, by this process's clock: those of clients may be wrong."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, float]] = {}
+
+    def lives(self, owner: str, lease: Object, now: float) -> bool:
+        """Whether the lease was renewed within its duration; `now` is monotonic, in seconds."""
+        spec = lease["spec"]
+        renewed, since = self._seen.get(owner, ("", now))
+        if spec.get("renewTime", "") != renewed:
+            since = now
+        self._seen[owner] = (spec.get("renewTime", ""), since)
+        return now - since < float(spec.get("leaseDurationSeconds", LEASE_S))
+
+
+def is_alive(cluster: Cluster, owner: str, renewals: Renewals) -> bool:
     """Whether the owner that an annotation names still wants what was made for it.
+
+    A lease that is seen for the first time lives: only the next look can tell.
 
     Raises:
         PrerequisiteError: the cluster does not answer; then nobody knows.
@@ -59,7 +81,9 @@ def is_alive(cluster: Cluster, owner: str) -> bool:
     found = cluster.get(kind, name, namespace)
     if found is None:
         return False
-    return workflow_lives(found) if kind == "Workflow" else lease_lives(found, datetime.now(UTC))
+    if kind == "Workflow":
+        return workflow_lives(found)
+    return renewals.lives(owner, found, time.monotonic())
 
 
 def workflow_lives(workflow: Object) -> bool:
@@ -69,20 +93,12 @@ def workflow_lives(workflow: Object) -> bool:
     return not stopped and status.get("phase") not in ENDED
 
 
-def lease_lives(lease: Object, now: datetime) -> bool:
-    """Renewed within its duration; one that does not say when is not ours to judge."""
-    spec = lease["spec"]
-    if not (renewed := spec.get("renewTime")):
-        return True
-    age = now - datetime.fromisoformat(renewed)
-    return age < timedelta(seconds=spec.get("leaseDurationSeconds", LEASE_S))
-
-
 def release(cluster: Cluster, owner: str) -> None:
     """Give up a lease, so that what is left of its run is ended at once."""
     kind, namespace, name = owner.split("/")
     if kind == "Lease":
-        cluster.delete(kind, name, namespace)
+        with suppress(SpicaError):
+            cluster.delete(kind, name, namespace)
 
 
 def _keep(cluster: Cluster, lease: str) -> None:

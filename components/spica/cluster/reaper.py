@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from spica.cluster.api import Cluster, Object
-from spica.cluster.owner import is_alive
+from spica.cluster.owner import Renewals, is_alive
 from spica.errors import ConflictError, SpicaError
 
 KINDS = ("PyTorchJob", "InferenceService")
@@ -23,7 +23,7 @@ OWNER = "spica.dev/owner"
 logger = logging.getLogger("spica.cluster.reaper")
 
 
-def orphans(cluster: Cluster) -> list[Object]:
+def orphans(cluster: Cluster, renewals: Renewals) -> list[Object]:
     """Objects of this namespace whose owner is gone, but nothing that ended by itself or never had one.
 
     Whose owner cannot be looked at is left alone.
@@ -36,17 +36,17 @@ def orphans(cluster: Cluster) -> list[Object]:
         for item in cluster.list(kind, OURS):
             owner = item["metadata"].get("annotations", {}).get(OWNER)
             try:
-                if owner and not _ended(item) and not is_alive(cluster, owner):
+                if owner and not _ended(item) and not is_alive(cluster, owner, renewals):
                     found.append(item)
             except SpicaError as error:
                 logger.error("%s %s stays\n%s", kind, item["metadata"]["name"], error)
     return found
 
 
-def reap(cluster: Cluster) -> int:
+def reap(cluster: Cluster, renewals: Renewals) -> int:
     """Delete them; the number deleted."""
     num_deleted = 0
-    for item in orphans(cluster):
+    for item in orphans(cluster, renewals):
         kind, metadata = item["kind"], item["metadata"]
         # Changed meanwhile: another run may just have taken it up.
         with suppress(ConflictError):
@@ -72,10 +72,10 @@ def main() -> None:
     parser.add_argument("--alive", type=Path, default=Path("/tmp/alive"), help="touched after each look")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
-    cluster = Cluster.connect()
+    cluster, renewals = Cluster.connect(), Renewals()
     while True:
         try:
-            reap(cluster)
+            reap(cluster, renewals)
             arguments.alive.touch()
         except SpicaError as error:
             logger.error("%s", error)

@@ -122,7 +122,7 @@ def _ended(container: Object, ended: Object, limit: str) -> ServerState:
     if ended.get("reason") == "OOMKilled":
         return ServerState("dead", f"container {name} wanted more memory than its limit, {limit}")
     if name == STORAGE_INITIALIZER:
-        last = _one_line(" ".join(said.splitlines()[-3:])) or f"exit code {code}"
+        last = said.splitlines()[-1].strip() if said else f"exit code {code}"
         stage: Stage = "dead" if _REFUSED.search(said) else "stuck"
         return ServerState(stage, f"the weights cannot be fetched: {last}")
     text = f"container {name} ended with exit code {code}" + (f": {said}" if said else "")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from spica.cluster.owner import _renew, is_alive, lease_lives, owner_of_this_process, workflow_lives
+from spica.cluster.owner import Renewals, _renew, is_alive, owner_of_this_process, workflow_lives
 from spica.errors import StageError
 
 from ...fakes.cluster import FakeCluster
@@ -34,34 +34,39 @@ def test_a_workflow_lives_until_it_ends_or_is_cancelled(workflow: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("spec", "lives"),
+    ("second", "at", "lives"),
     [
-        ({"renewTime": "2026-11-21T08:00:15.000000Z", "leaseDurationSeconds": 20}, True),
-        ({"renewTime": "2026-11-21T08:00:09.999999+00:00", "leaseDurationSeconds": 20}, False),
-        ({"renewTime": "2026-11-21T08:00:15.000000Z", "leaseDurationSeconds": 5}, False),
-        ({"leaseDurationSeconds": 20}, True),
-        ({"renewTime": "2026-11-21T08:00:15.000000Z"}, True),
+        ({"renewTime": "08:00:05", "leaseDurationSeconds": 20}, 130.0, True),
+        ({"renewTime": "08:00:00", "leaseDurationSeconds": 20}, 119.0, True),
+        ({"renewTime": "08:00:00", "leaseDurationSeconds": 20}, 120.0, False),
+        ({"renewTime": "08:00:00", "leaseDurationSeconds": 5}, 105.0, False),
+        ({"renewTime": "08:00:00"}, 119.0, True),
+        ({}, 119.0, True),
     ],
 )
-def test_a_lease_lives_as_long_as_it_is_renewed(spec: dict[str, Any], lives: bool) -> None:
-    assert lease_lives({"spec": spec}, NOW) is lives
+def test_a_lease_lives_as_long_as_it_is_seen_to_be_renewed(
+    second: dict[str, Any], at: float, lives: bool
+) -> None:
+    renewals = Renewals()
+    assert renewals.lives("Lease/team/run", {"spec": {"renewTime": "08:00:00"}}, 100.0)
+    assert renewals.lives("Lease/team/run", {"spec": second}, at) is lives
 
 
 def test_an_owner_that_is_gone_is_dead() -> None:
-    assert not is_alive(cluster(), "Workflow/kubeflow/gone")
+    assert not is_alive(cluster(), "Workflow/kubeflow/gone", Renewals())
 
 
 def test_an_owner_is_looked_up_in_its_own_namespace() -> None:
     there = cluster()
     there.add("Workflow", "run", metadata={"namespace": "kubeflow"}, spec={})
-    assert is_alive(there, "Workflow/kubeflow/run")
-    assert not is_alive(there, "Workflow/team/run")
+    assert is_alive(there, "Workflow/kubeflow/run", Renewals())
+    assert not is_alive(there, "Workflow/team/run", Renewals())
 
 
 @pytest.mark.parametrize("owner", ["", "Lease", "Lease/team", "Secret/team/spica-s3", "Lease//x"])
 def test_an_owner_that_says_nothing_is_neither_alive_nor_dead(owner: str) -> None:
     with pytest.raises(StageError, match=r"spica\.dev/owner"):
-        is_alive(cluster(), owner)
+        is_alive(cluster(), owner, Renewals())
 
 
 def test_the_step_of_a_pipeline_is_owned_by_its_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +83,7 @@ def test_another_process_is_owned_by_a_lease_that_lives(monkeypatch: pytest.Monk
     owner = owner_of_this_process(there, "2026-11-21_miniature + laptop " + "x" * 80)
     kind, namespace, name = owner.split("/")
     assert (kind, namespace, len(name) <= 63) == ("Lease", "team", True)
-    assert is_alive(there, owner)
+    assert is_alive(there, owner, Renewals())
 
 
 def test_two_tasks_of_a_run_share_its_lease() -> None:

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from spica.cluster.owner import Renewals
 from spica.cluster.reaper import orphans, reap
 from spica.errors import Fault, PrerequisiteError
 
@@ -33,15 +34,15 @@ def test_what_belongs_to_nobody_is_ended_trainings_first() -> None:
     cluster = team()
     add(cluster, "InferenceService", "server", "gone")
     add(cluster, "PyTorchJob", "training", "gone")
-    assert [item["kind"] for item in orphans(cluster)] == ["PyTorchJob", "InferenceService"]
-    assert reap(cluster) == 2
+    assert [item["kind"] for item in orphans(cluster, Renewals())] == ["PyTorchJob", "InferenceService"]
+    assert reap(cluster, Renewals()) == 2
     assert names(cluster) == []
 
 
 def test_what_a_living_run_owns_stays() -> None:
     cluster = team()
     add(cluster, "PyTorchJob", "training", "alive")
-    assert reap(cluster) == 0
+    assert reap(cluster, Renewals()) == 0
     assert names(cluster) == ["training"]
 
 
@@ -49,13 +50,13 @@ def test_what_a_living_run_owns_stays() -> None:
 def test_what_ended_by_itself_stays(ended: str) -> None:
     cluster = team()
     add(cluster, "PyTorchJob", "done", "gone", status={"conditions": [{"type": ended, "status": "True"}]})
-    assert reap(cluster) == 0
+    assert reap(cluster, Renewals()) == 0
 
 
 def test_what_is_being_deleted_is_not_deleted_again() -> None:
     cluster = team()
     add(cluster, "PyTorchJob", "going", "gone", metadata={"deletionTimestamp": "2026-11-21T08:00:00Z"})
-    assert reap(cluster) == 0
+    assert reap(cluster, Renewals()) == 0
 
 
 def test_what_names_no_owner_or_is_not_ours_stays() -> None:
@@ -64,7 +65,7 @@ def test_what_names_no_owner_or_is_not_ours_stays() -> None:
     cluster.add(
         "PyTorchJob", "foreign", metadata={"annotations": {"spica.dev/owner": "Workflow/kubeflow/gone"}}
     )
-    assert reap(cluster) == 0
+    assert reap(cluster, Renewals()) == 0
 
 
 def test_an_owner_that_cannot_be_looked_at_keeps_its_own_and_no_more() -> None:
@@ -78,7 +79,7 @@ def test_an_owner_that_cannot_be_looked_at_keeps_its_own_and_no_more() -> None:
     add(cluster, "PyTorchJob", "hidden-owner", "hidden")
     cluster.add("PyTorchJob", "odd", metadata={"labels": OURS, "annotations": {"spica.dev/owner": "nobody"}})
     add(cluster, "PyTorchJob", "dead", "gone")
-    assert reap(cluster) == 1
+    assert reap(cluster, Renewals()) == 1
     assert names(cluster) == ["hidden-owner", "odd"]
 
 
@@ -92,5 +93,5 @@ def test_what_a_new_run_takes_up_meanwhile_stays() -> None:
 
     cluster: Any = Adopting()
     add(cluster, "PyTorchJob", "training", "gone")
-    assert reap(cluster) == 0
+    assert reap(cluster, Renewals()) == 0
     assert names(cluster) == ["training"]

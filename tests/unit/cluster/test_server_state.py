@@ -123,15 +123,15 @@ def workload(reason: str, message: str, uid: str = "uid-1") -> Object:
     return {"metadata": {"ownerReferences": [{"uid": uid}]}, "status": {"conditions": [waiting]}}
 
 
+NO_FLAVOR = "couldn't assign flavors to pod set main:"
+
+
 @pytest.mark.parametrize(
     ("reason", "message", "stage"),
     [
-        (
-            "Pending",
-            "insufficient unused quota for cpu in flavor cpu, 8 more needed",
-            "queued",
-        ),
-        ("Pending", "insufficient quota for cpu in flavor cpu, request > maximum capacity (1 > 0)", "dead"),
+        ("Pending", f"{NO_FLAVOR} insufficient unused quota for cpu in flavor cpu, 1 more needed", "queued"),
+        ("Pending", f"{NO_FLAVOR} insufficient quota for cpu, request > maximum capacity (1 > 0)", "dead"),
+        ("Pending", f"{NO_FLAVOR} flavor cpu doesn't match node affinity", "dead"),
         ("Inadmissible", "LocalQueue serving doesn't exist", "stuck"),
     ],
 )
