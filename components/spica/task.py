@@ -143,7 +143,9 @@ def run_task(task: str, module: str, slice: str, place: str, inputs: Mapping[str
 def _tell(where: Place, record: TaskRecord) -> None:
     """Print a record that no `spica run` reads from the disk: a step on a cluster is known by its log."""
     if where.run and OWNER_VARIABLE not in os.environ:
-        print(RECORD_MARK + record.model_dump_json(exclude_defaults=True), flush=True)
+        # One write: a step's log mixes the writes of several processes.
+        sys.stdout.write(f"{RECORD_MARK}{record.model_dump_json(exclude_defaults=True)}\n")
+        sys.stdout.flush()
 
 
 def _perform(

@@ -21,15 +21,14 @@ from spica.artifacts.store import Store
 from spica.errors import EndpointError, Fault, PrerequisiteError
 from spica.recipe.load import parse_recipe, under_profile
 from spica.recipe.plan import plan
-from spica.task import RECORD_MARK
 from spica_pipelines.server import TIMEOUT_S, Server
+from spica_pipelines.step_log import last_lines, record_of
 from spica_pipelines.submit import equals
 from spica_pipelines.workflow import Progress, Workflow, progress_of_rows
 
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 ON_ITS_WAY = ("PodInitializing", "ContainerCreating")
 """What the engine says of every pod for a while."""
-NUM_LAST_LINES = 5
 CANCEL_TIMEOUT_S = 180.0
 SERVER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -261,7 +260,7 @@ def _task(server: Server, run_id: str, name: str, progress: Progress) -> RemoteT
     record, log = None, None
     if progress.state in ("succeeded", "failed"):
         log = next((text for pod in progress.pods if (text := _log(server, run_id, pod)) is not None), None)
-        record = _record(log or "", name)
+        record = record_of(log or "", name)
     wall_s = _wall_s(progress.started, progress.ended) if progress.started else None
     return RemoteTask(name, progress.state, wall_s, progress.pods, record, _error(progress, record, log))
 
@@ -271,18 +270,8 @@ def _error(progress: Progress, record: TaskRecord | None, log: str | None) -> st
         return progress.remark if progress.state == "pending" and progress.remark not in ON_ITS_WAY else ""
     if record and record.faults:
         return "\n".join(map(str, record.faults))
-    last = [line for line in (log or "").splitlines() if line.strip()][-NUM_LAST_LINES:]
-    return "\n".join(filter(None, (progress.remark, *last))) or "neither the engine nor a log says why"
-
-
-def _record(log: str, name: str) -> TaskRecord | None:
-    """The record that the step printed; a log is no input to trust, so it counts only if it reads as one."""
-    for line in reversed(log.splitlines()):
-        if line.startswith(RECORD_MARK):
-            with contextlib.suppress(ValueError):
-                record = TaskRecord.model_validate_json(line.removeprefix(RECORD_MARK))
-                return record if record.task == name else None
-    return None
+    told = filter(None, (progress.remark, *last_lines(log or "")))
+    return "\n".join(told) or "neither the engine nor a log says why"
 
 
 def _log(server: Server, run_id: str, pod: str) -> str | None:

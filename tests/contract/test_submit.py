@@ -288,10 +288,21 @@ def test_the_fault_of_a_failed_task_comes_whole_from_its_record(kfp: KfpServer) 
     assert error == "hf://x\n  found:   no network\n  allowed: a repository\n  next:    check HF_ENDPOINT"
 
 
+def test_a_record_is_found_in_a_torn_log(kfp: KfpServer) -> None:
+    made = start(kfp)
+    report_workflow(kfp, made, *task("student", "Succeeded"))
+    line = RECORD_MARK + json.dumps({"task": "student", "digest": "d" * 64})
+    kfp.logs["wf-studentexecutor"] = f"student: started{line}{line}\n\n{RECORD_MARK}no json\n"
+
+    found = task_of(read(kfp, made), "student").record
+    assert found and found.digest == "d" * 64
+
+
 def test_a_task_that_was_killed_shows_the_engines_remark_and_its_last_lines(kfp: KfpServer) -> None:
     made = start(kfp)
     report_workflow(kfp, made, *task("student", "Failed", "OOMKilled (exit code 137)"), state="FAILED")
-    kfp.logs["wf-studentexecutor"] = "".join(f"line {number}\n" for number in range(9))
+    noise = "I1121 12:11:54.423536 23 launcher.go:90] hello\n"
+    kfp.logs["wf-studentexecutor"] = "".join(f"line {number}\n" * 2 for number in range(9)) + noise
 
     error = task_of(read(kfp, made), "student").error
     assert error.splitlines() == ["OOMKilled (exit code 137)", *(f"line {number}" for number in range(4, 9))]
