@@ -7,6 +7,8 @@ from typing import Any
 import boto3
 import pytest
 
+from spica.artifacts import s3_connection
+
 from ..fakes.s3_server import S3Server
 
 
@@ -43,6 +45,7 @@ def s3(
     """A client of an emptied server with the bucket `spica`; the environment points there."""
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(s3_connection, "PATIENCE_S", 0.5)
     s3_client.create_bucket(Bucket="spica")
     yield s3_client
     s3_server.answers.clear()

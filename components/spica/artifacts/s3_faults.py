@@ -46,6 +46,15 @@ def s3_faults(uri: str, endpoint: str) -> Iterator[None]:
         raise PrerequisiteError(_fault(uri, endpoint, answer)) from error
 
 
+def may_pass(error: PrerequisiteError) -> bool:
+    """Whether an error that `s3_faults` raised is one of a store that is away or overloaded for a while."""
+    raised = error.__cause__
+    answer = raised.__cause__ or raised.__context__ if isinstance(raised, Boto3Error) else raised
+    return error_code(answer or raised or error) in BUSY_CODES or isinstance(
+        answer, ConnectionError | HTTPClientError
+    )
+
+
 def _fault(uri: str, endpoint: str, error: BaseException) -> Fault:
     code = error_code(error)
     again = "then run the same command again"

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from spica.artifacts.names import MANIFEST_NAME, relative_name
-from spica.artifacts.s3_faults import s3_faults
+from spica.artifacts.s3_connection import S3Connection
 from spica.errors import Fault, IntegrityError
 
 NUM_PARALLEL_FILES = 8
@@ -19,9 +19,9 @@ MAX_KEYS_PER_DELETE = 1000
 class S3Prefix:
     """The objects whose keys begin with `prefix` and a slash; names are what follows."""
 
-    def __init__(self, client: Any, bucket: str, prefix: str) -> None:
-        """`client` is boto3's; several threads use it."""
-        self._client = client
+    def __init__(self, connection: S3Connection, bucket: str, prefix: str) -> None:
+        """`connection` is the store's; several threads use it."""
+        self._connection = connection
         self._bucket = bucket
         self._start = f"{prefix}/"
         self.uri = f"s3://{bucket}/{prefix}"
@@ -33,14 +33,13 @@ class S3Prefix:
             IntegrityError: a name that could lead out of a folder.
             PrerequisiteError: the store cannot be reached.
         """
-        found: dict[str, int] = {}
-        with self._faults():
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=self._start
-            )
-            for page in pages:
-                for item in page.get("Contents", ()):
-                    found[item["Key"].removeprefix(self._start)] = item["Size"]
+
+        def listed(client: Any) -> dict[str, int]:
+            pages = client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._start)
+            items = (item for page in pages for item in page.get("Contents", ()))
+            return {item["Key"].removeprefix(self._start): item["Size"] for item in items}
+
+        found = self._connection.ask(self.uri, listed)
         for name in found.keys() - {MANIFEST_NAME}:
             try:
                 relative_name(name)
@@ -53,8 +52,8 @@ class S3Prefix:
         """Write files of `folder`; large ones in parts."""
 
         def put(name: str) -> None:
-            with self._faults():
-                self._client.upload_file(str(folder / name), self._bucket, self._start + name)
+            source, key = str(folder / name), self._start + name
+            self._connection.ask(self.uri, lambda client: client.upload_file(source, self._bucket, key))
 
         in_parallel(put, names)
 
@@ -76,8 +75,10 @@ class S3Prefix:
         def get(name: str) -> None:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            with self._faults():
-                self._client.download_file(self._bucket, self._start + name, str(target))
+            key = self._start + name
+            self._connection.ask(
+                self.uri, lambda client: client.download_file(self._bucket, key, str(target))
+            )
             target.chmod(mode)
 
         in_parallel(get, names)
@@ -89,15 +90,16 @@ class S3Prefix:
             PrerequisiteError: the store cannot be reached, or does not let one be deleted.
         """
         keys = [{"Key": self._start + name} for name in names]
-        with self._faults():
+
+        def delete_all(client: Any) -> None:
             for first in range(0, len(keys), MAX_KEYS_PER_DELETE):
                 part = {"Objects": keys[first : first + MAX_KEYS_PER_DELETE], "Quiet": True}
-                answer = self._client.delete_objects(Bucket=self._bucket, Delete=part)
+                answer = client.delete_objects(Bucket=self._bucket, Delete=part)
                 if refused := answer.get("Errors"):
                     raise ClientError({"Error": refused[0]}, "DeleteObjects")
 
-    def _faults(self) -> AbstractContextManager[None]:
-        return s3_faults(self.uri, self._client.meta.endpoint_url)
+        if keys:
+            self._connection.ask(self.uri, delete_all)
 
 
 def in_parallel(work: Callable[[str], None], names: Iterable[str]) -> None:

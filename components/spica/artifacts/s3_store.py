@@ -7,25 +7,22 @@ TASK/KEY[:16]/job/files...            the same of the pods it started
 """
 
 import logging
-import os
 import random
 import secrets
 import shutil
 import time
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from spica.artifacts.disk import disk_faults, folder_aside
 from spica.artifacts.folders import compare_names, hash_files, parse_manifest, verify_folder
 from spica.artifacts.manifest import Manifest
 from spica.artifacts.names import MANIFEST_NAME
-from spica.artifacts.s3_faults import error_code, s3_faults
-from spica.artifacts.s3_prefix import NUM_PARALLEL_FILES, S3Prefix
+from spica.artifacts.s3_connection import S3Connection
+from spica.artifacts.s3_faults import error_code
+from spica.artifacts.s3_prefix import S3Prefix
 from spica.artifacts.shelf import Shelf
 from spica.artifacts.store import Store, artifact_name, settle
 from spica.artifacts.workspace import Delivery, state_folder
@@ -48,26 +45,22 @@ class S3Store(Store):
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
         self.uri = f"s3://{bucket}/{prefix}"
-
-    @cached_property
-    def _client(self) -> Any:
-        config = Config(
-            retries={"mode": "standard"}, max_pool_connections=4 * NUM_PARALLEL_FILES, connect_timeout=10
-        )
-        # The variable of all other tools (KServe's too); boto3 by itself reads AWS_DEFAULT_REGION alone.
-        region = os.environ.get("AWS_REGION")
-        with s3_faults(self.uri, "AWS"):
-            return boto3.session.Session(region_name=region).client("s3", config=config)
+        self._connection = S3Connection(self.uri)
 
     def find(self, task: str, key: str) -> Manifest | None:
         name = f"{artifact_name(task, key)}/{MANIFEST_NAME}"
-        with s3_faults(self.uri, self._client.meta.endpoint_url):
+
+        def read(client: Any) -> bytes | None:
             try:
-                content = self._client.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"].read()
+                return bytes(client.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"].read())
             except ClientError as error:
                 if error_code(error) == "NoSuchKey":
                     return None
                 raise
+
+        content = self._connection.ask(self.uri, read)
+        if content is None:
+            return None
         manifest = parse_manifest(content, self._where(name), self._remedy(task, key))
         if (manifest.task, manifest.key) != (task, key):
             found = f"task {manifest.task}, key {manifest.key}"
@@ -126,8 +119,7 @@ class S3Store(Store):
         if len(here) < len(manifest.files) and not self.find(manifest.task, manifest.key):
             # The rest was delivered: no manifest may name what is not there.
             self.verify(manifest)
-        with s3_faults(self.uri, self._client.meta.endpoint_url):
-            theirs = self._commit(manifest)
+        theirs = self._connection.ask(self.uri, lambda client: self._commit(client, manifest))
         self._sweep(theirs)
         return settle(where, manifest, theirs)
 
@@ -149,13 +141,13 @@ class S3Store(Store):
         """Where the pods of a job keep their scratch, apart from that of the stage that started it."""
         return Shelf(self._below(f"{artifact_name(task, key)}/{JOB}"))
 
-    def _commit(self, manifest: Manifest) -> Manifest:
+    def _commit(self, client: Any, manifest: Manifest) -> Manifest:
         """Write the manifest if there is none; return the one that stands there afterwards."""
         key = f"{self.prefix}{artifact_name(manifest.task, manifest.key)}/{MANIFEST_NAME}"
         content = manifest.model_dump_json(indent=1).encode()
         for attempt in range(MAX_COMMIT_ATTEMPTS):
             try:
-                self._client.put_object(Bucket=self.bucket, Key=key, Body=content, IfNoneMatch="*")
+                client.put_object(Bucket=self.bucket, Key=key, Body=content, IfNoneMatch="*")
                 return manifest
             except ClientError as error:
                 # 409: another request on this name is under way, and its end decides which answer we get.
@@ -176,7 +168,7 @@ class S3Store(Store):
         return self._below(f"{artifact_name(manifest.task, manifest.key)}/{_upload(manifest)}")
 
     def _below(self, name: str) -> S3Prefix:
-        return S3Prefix(self._client, self.bucket, self.prefix + name)
+        return S3Prefix(self._connection, self.bucket, self.prefix + name)
 
     def _where(self, name: str) -> str:
         return f"s3://{self.bucket}/{self.prefix}{name}"

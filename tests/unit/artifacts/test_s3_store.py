@@ -273,3 +273,25 @@ def test_two_threads_that_fetch_one_artifact_both_get_it(store: Store, manifest:
     for thread in threads:
         thread.join()
     assert len(found) == 4 and len(set(found)) == 1
+
+
+def test_a_store_that_was_there_and_is_away_for_a_while_is_waited_for(
+    s3_server: S3Server, store: Store, manifest: Manifest
+) -> None:
+    refusals = ["503 Slow Down"]
+
+    def answer(_: object) -> tuple[str, bytes] | None:
+        return (refusals.pop(), b"<Error><Code>SlowDown</Code></Error>") if refusals else None
+
+    s3_server.answers.append(answer)
+    assert store.find(TASK, KEY) == manifest
+    assert refusals == []
+
+
+def test_a_store_that_never_answered_is_not_waited_for(
+    s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (s3_environment | {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PrerequisiteError, match="no connection to http://127.0.0.1:9"):
+        S3Store("spica", "runs").find(TASK, KEY)
