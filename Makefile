@@ -4,7 +4,8 @@ VENV  := .venv/bin
 .DEFAULT_GOAL := help
 # Without bytecode every process compiles torch and vLLM anew (10 s each).
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup-system setup run serve test test-unit check base lock golden clean images images-complete
+.PHONY: help setup-system setup run serve test test-unit check base lock golden clean images images-complete \
+	cluster cluster-down test-cluster test-cluster-full
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,6 +31,20 @@ test-unit: setup  ## the tests that take seconds
 check: setup  ## ruff, mypy, import contracts, recipes, golden files: what CI checks
 	@.ci/check
 
+cluster: setup  ## a real Kubernetes with KFP, Kueue, KServe and 64 simulated GPUs on this machine (as root)
+	@PYTHONPATH=tests/cluster $(VENV)/python -m bed up
+
+cluster-down: setup  ## take it down again, whatever state it is in
+	@PYTHONPATH=tests/cluster $(VENV)/python -m bed down
+
+test-cluster: images  ## the tests on that cluster, or on the one of KUBECONFIG
+	@[ -n "$$KUBECONFIG" ] || $(MAKE) -s cluster
+	@$(VENV)/python -m pytest -m "cluster and not full" tests/cluster
+
+test-cluster-full: images  ## the same and the campaign of faults
+	@[ -n "$$KUBECONFIG" ] || $(MAKE) -s cluster
+	@$(VENV)/python -m pytest -m cluster tests/cluster
+
 base: setup  ## train the miniature's shipped base model again from nothing (minutes)
 	@$(VENV)/python -m spica.miniature.base --out components/spica/miniature/data/base
 
@@ -47,4 +62,4 @@ golden: setup  ## write the golden files again (review the diff)
 	@SPICA_UPDATE_GOLDEN=1 $(VENV)/python -m pytest -q tests/contract
 
 clean:  ## remove the environment, artifacts and caches
-	@rm -rf .venv .spica .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+	@rm -rf .venv .venv.lock .spica .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist

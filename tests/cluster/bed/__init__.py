@@ -1,0 +1,1 @@
+"""A real Kubernetes on one machine: `python -m bed up` (see ../README.md)."""
