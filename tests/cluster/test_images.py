@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+
 from bed import images
 from bed.objects import apply, kubectl
 from bed.objects import namespace as namespace_manifest
-
 from spica.artifacts.code import code_digest
 
 pytestmark = pytest.mark.cluster

@@ -13,10 +13,10 @@ from typing import Any, cast
 import boto3
 import pytest
 import yaml
+
 from bed import images
 from bed.layout import CACHE, KUBECONFIG, MINIO_IP
 from bed.objects import apply, kubectl
-
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.memo import execute
 from spica.artifacts.s3_store import S3Store

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import boto3
 import pytest
+
 from bed import images
 from bed.layout import CACHE, KFP_IP, MINIO_IP
 from bed.objects import kubectl
-
 from spica.images import image
 from spica.recipe.load import load_recipe, read_text, recipes_folder
 from spica_pipelines.in_cluster import objects

@@ -17,9 +17,9 @@ from pathlib import Path
 import boto3
 import psutil
 import pytest
+
 from bed.layout import KUBECONFIG, MINIO_IP
 from bed.objects import apply, kubectl
-
 from spica.artifacts.folders import hash_files
 from spica.artifacts.manifest import Execution, Manifest, Reference
 from spica.artifacts.memo import perform
