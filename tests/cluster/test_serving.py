@@ -1,10 +1,7 @@
 """Model servers as people and pipelines get them: real weights from S3, KServe, vLLM in a restricted pod."""
 
 import json
-import os
-import sys
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +9,9 @@ from typing import Any, cast
 
 import boto3
 import pytest
-import yaml
 
-from bed import images
-from bed.layout import CACHE, KUBECONFIG, MINIO_IP
-from bed.objects import apply, kubectl
+from bed.layout import KUBECONFIG
+from bed.objects import kubectl
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.memo import execute
 from spica.artifacts.s3_store import S3Store
@@ -33,58 +28,22 @@ from spica.recipe.schema import Kubernetes
 from spica.recipe.slices import EvaluateSlice, StudentSlice
 from spica.sources import student
 
+from .storage import storage_secret
+
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 RESOLVED = load_recipe("miniature", "cluster2")
-KEYS = {"AWS_ACCESS_KEY_ID": "spica", "AWS_SECRET_ACCESS_KEY": "spica-secret", "AWS_REGION": "us-east-1"}
-
-
-def secret(name: str, **changes: str) -> str:
-    """The storage secret as the install guide has it."""
-    annotations = {
-        "s3-endpoint": "minio.spica-storage.svc:9000",
-        "s3-usehttps": "0",
-        "s3-region": "us-east-1",
-    }
-    metadata = {
-        "name": name,
-        "annotations": {f"serving.kserve.io/{key}": value for key, value in annotations.items()},
-    }
-    return json.dumps(
-        {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": KEYS | changes}
-    )
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A team's namespace from manifests/overlays/dev, its queues and Spica's image for servers."""
-    name = f"test-serving-{uuid.uuid4().hex[:6]}"
-    images.load(CACHE / "images" / f"serve-{image('serve').rsplit(':', 1)[1]}.tar")
-    folder = tmp_path_factory.mktemp("overlay")
-    overlay = os.path.relpath(ROOT / "manifests" / "overlays" / "dev" / "team", folder.resolve())
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": name, "resources": [overlay]}))
-    volume = (ROOT / "manifests" / "overlays" / "dev" / "volume.yaml").read_text()
-    apply(volume.replace("NAMESPACE", name).replace("ENVIRONMENT", str(Path(sys.prefix).resolve())))
-    apply(kubectl("kustomize", folder))
-    for each in (secret("spica-s3"), secret("wrong-keys", AWS_SECRET_ACCESS_KEY="not-the-key")):
-        kubectl("apply", "-n", name, "-f", "-", stdin=each)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
-    kubectl("delete", "persistentvolume", f"spica-environment-{name}", "--wait=false")
-
-
-@pytest.fixture(scope="module")
-def checkpoint(team: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Artifact]:
+def checkpoint(team: str, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """The shipped miniature base model, published as a run publishes it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in (KEYS | {"AWS_ENDPOINT_URL_S3": f"http://{MINIO_IP}:9000"}).items():
-            patch.setenv(key, value)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3").create_bucket(Bucket=team)
-        store = S3Store(team, "miniature")
-        slice = cast(StudentSlice, plan(RESOLVED)["student"])
-        state = tmp_path_factory.mktemp("state")
-        yield store.open(execute("student", student.run, slice, {}, store, cast(Launcher, None), state))
+    bucket = f"{team}-serving"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    store = S3Store(bucket, "miniature")
+    slice = cast(StudentSlice, plan(RESOLVED)["student"])
+    state = tmp_path_factory.mktemp("state")
+    return store.open(execute("student", student.run, slice, {}, store, cast(Launcher, None), state))
 
 
 @pytest.fixture
@@ -160,6 +119,8 @@ def moved(checkpoint: Artifact, prefix: str) -> Artifact:
 def test_a_wrong_key_is_said_at_once(
     checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
 ) -> None:
+    wrong = storage_secret("wrong-keys", AWS_SECRET_ACCESS_KEY="not-the-key")
+    kubectl("apply", "-n", team, "-f", "-", stdin=wrong)
     secrets = pods().secrets.model_copy(update={"storage": "wrong-keys"})
     asked = pods().model_copy(update={"secrets": secrets})
     with pytest.raises(EndpointError, match="the weights cannot be fetched"):

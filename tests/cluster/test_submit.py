@@ -2,44 +2,34 @@
 
 import json
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import boto3
 import pytest
 
-from bed import images
-from bed.layout import CACHE, KFP_IP, MINIO_IP
+from bed.layout import KFP_IP
 from bed.objects import kubectl
-from spica.images import image
 from spica.recipe.load import load_recipe, read_text, recipes_folder
 from spica_pipelines.in_cluster import objects
 from spica_pipelines.remote import RemoteRun, artifacts, cancel, read_run, task_log, task_of
 from spica_pipelines.server import Server
 from spica_pipelines.submit import Order, Submitted, submit
 
+from .storage import storage_secret
+
 pytestmark = pytest.mark.cluster
 ENDPOINT = f"http://{KFP_IP}:8888"
-KEYS = {"AWS_ACCESS_KEY_ID": "spica", "AWS_SECRET_ACCESS_KEY": "spica-secret", "AWS_REGION": "us-east-1"}
-INSIDE = "http://minio.spica-storage.svc:9000"
 TEXT = read_text(recipes_folder() / "miniature.yaml")
 LIMIT_S = 600.0
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    """A bucket, and what the install guide puts beside KFP: the storage's secret, and the control image."""
-    name = f"test-submit-{uuid.uuid4().hex[:6]}"
-    images.load(CACHE / "images" / f"control-{image('control').rsplit(':', 1)[1]}.tar")
-    keys = KEYS | {"AWS_ENDPOINT_URL_S3": INSIDE}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "spica-s3"}, "stringData": keys}
-    kubectl("apply", "-n", "kubeflow", "-f", "-", stdin=json.dumps(secret))
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in (KEYS | {"AWS_ENDPOINT_URL_S3": f"http://{MINIO_IP}:9000"}).items():
-            patch.setenv(key, value)
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3").create_bucket(Bucket=name)
-        yield name
+def bucket(team: str) -> str:
+    """A bucket, and what the install guide puts beside KFP: the storage's secret."""
+    name = f"{team}-submit"
+    kubectl("apply", "-n", "kubeflow", "-f", "-", stdin=storage_secret("spica-s3"))
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name
 
 
 def order(bucket: str, text: str = TEXT) -> Order:

@@ -18,7 +18,7 @@ import boto3
 import psutil
 import pytest
 
-from bed.layout import KUBECONFIG, MINIO_IP
+from bed.layout import KUBECONFIG
 from bed.objects import apply, kubectl
 from spica.artifacts.folders import hash_files
 from spica.artifacts.manifest import Execution, Manifest, Reference
@@ -133,10 +133,6 @@ def weights(manifest: Manifest) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def world(team: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL_S3", f"http://{MINIO_IP}:9000")
-        patch.setenv("AWS_ACCESS_KEY_ID", "spica")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "spica-secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("KUBECONFIG", str(KUBECONFIG))
         patch.setenv("SPICA_NAMESPACE", team)
         patch.setenv("SPICA_STATE", str(tmp_path_factory.mktemp("cache")))

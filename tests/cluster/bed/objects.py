@@ -3,6 +3,7 @@
 import json
 import string
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def manifest(name: str) -> str:
 
 def fill(text: str) -> str:
     """Put images and addresses in the place of `${image_...}` and of the addresses' names."""
-    return string.Template(text).substitute(images.names() | ADDRESSES)
+    return string.Template(text).substitute(images.names() | ADDRESSES | {"environment": sys.prefix})
 
 
 def namespace(name: str) -> str:
