@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from bed.layout import KUBECONFIG
 from bed.objects import apply, kubectl
-
 from spica.cluster.api import VERSIONS
 from spica.cluster.doctor import OPERATORS, examine
 from spica.cluster.finding import Finding, State

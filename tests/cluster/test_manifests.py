@@ -14,11 +14,11 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+
 from bed.layout import KUBECONFIG, MINIO_IP
 from bed.objects import kubectl
 from bed.processes import wait_until
 from bed.programs import binary
-
 from spica.errors import StageError
 
 pytestmark = pytest.mark.cluster

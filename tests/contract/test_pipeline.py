@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,7 @@ def test_the_first_step_runs_as_the_launcher_calls_it(tmp_path: Path) -> None:
     }
     words = [word.replace("{{$}}", json.dumps(given)) for word in container["command"] + container["args"]]
     environment = {**os.environ, **{item["name"]: item["value"] for item in container["env"]}}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(words, check=True, capture_output=True, env=environment, cwd=tmp_path)
 
     made = json.loads((tmp_path / "output.json").read_text())["parameterValues"]

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from spica.artifacts import s3_connection
 from spica.artifacts.s3_prefix import S3Prefix
 from spica.artifacts.s3_store import S3Store
 from spica.artifacts.shelf import Shelf
@@ -144,8 +145,13 @@ def test_a_file_that_vanishes_while_it_is_copied_holds_back_its_manifest(
 
 
 def test_the_background_copy_survives_a_store_that_is_away(
-    s3_server: S3Server, shelf: Shelf, scratch: Path, caplog: pytest.LogCaptureFixture
+    s3_server: S3Server,
+    shelf: Shelf,
+    scratch: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(s3_connection, "PATIENCE_S", 0.0)
     refused, accepted = threading.Event(), threading.Event()
 
     def away(environ: dict[str, Any]) -> tuple[str, bytes]:
