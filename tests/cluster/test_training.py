@@ -6,7 +6,6 @@ Each disturbed training must end with the bytes of the undisturbed one.
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 
 from bed.layout import KUBECONFIG
 from bed.objects import apply, kubectl
+from bed.processes import pid
 from spica.artifacts.folders import hash_files
 from spica.artifacts.manifest import Execution, Manifest, Reference
 from spica.artifacts.memo import perform
@@ -264,12 +264,44 @@ def test_a_killed_clients_successor_takes_up_the_same_job(world: World, undistur
     first = world.start("client-killed")
     first.wait_for(r"epoch 1/\d+ done")
     before = kubectl("get", "pytorchjob", "-n", world.team, first.job, "-o", "jsonpath={.metadata.uid}")
-    first.process.send_signal(signal.SIGKILL)
+    first.process.kill()
+    first.process.wait()
     second = world.start("client-killed")
     assert second.wait_for(r"job sft-d-t-[0-9a-f]+: (\w+) in") == "adopted"
     after = kubectl("get", "pytorchjob", "-n", world.team, second.job, "-o", "jsonpath={.metadata.uid}")
     assert before == after
     assert weights(second.finish()) == weights(undisturbed)
+
+
+def stop_the_store(client: Client) -> None:
+    """The S3 server stands still for a minute: requests hang, then go on."""
+    (server,) = [
+        process for process in psutil.process_iter(["cmdline"]) if "/bin/minio" in (process.info["cmdline"] or ())
+    ]  # fmt: skip
+    server.suspend()
+    try:
+        time.sleep(60)
+    finally:
+        server.resume()
+
+
+def restart_the_api_server(client: Client) -> None:
+    server = psutil.Process(pid("apiserver"))
+    server.kill()
+    psutil.wait_procs([server])
+    subprocess.run([sys.executable, "-m", "bed", "up"], check=True, cwd=CLIENT.parent)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("strike", [stop_the_store, restart_the_api_server])
+def test_a_training_outlives_what_it_needs_now_and_then(
+    world: World, undisturbed: Manifest, strike: Callable[[Client], None]
+) -> None:
+    client = world.start(strike.__name__.replace("_", "-"))
+    client.wait_for(r"epoch 2/\d+ done")
+    strike(client)
+    assert weights(client.finish()) == weights(undisturbed)
+    assert "goes on from step" not in client.log.read_text()
 
 
 def test_names_are_those_that_the_key_gives(world: World, undisturbed: Manifest) -> None:
