@@ -275,9 +275,8 @@ def test_a_killed_clients_successor_takes_up_the_same_job(world: World, undistur
 
 def stop_the_store(client: Client) -> None:
     """The S3 server stands still for a minute: requests hang, then go on."""
-    (server,) = [
-        process for process in psutil.process_iter(["cmdline"]) if "/bin/minio" in (process.info["cmdline"] or ())
-    ]  # fmt: skip
+    everyone = psutil.process_iter(["cmdline"])
+    (server,) = [one for one in everyone if "/bin/minio" in (one.info["cmdline"] or ())]
     server.suspend()
     try:
         time.sleep(60)
