@@ -6,6 +6,7 @@ from typing import NamedTuple
 from spica.cluster.api import Object
 
 IMAGE_FAULTS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+REFUSALS = ("FailedCreatePod", "FailedCreate")
 CONFIG_FAULTS = ("CreateContainerConfigError", "CreateContainerError")
 
 
@@ -13,28 +14,45 @@ class State(NamedTuple):
     """What a job does now."""
 
     name: str
-    """queued, preempted, starting, unschedulable, image missing, misconfigured, running, restarting, evicted,
-    succeeded or failed."""
+    """queued, preempted, inadmissible, starting, refused, unschedulable, image missing, misconfigured,
+    running, restarting, evicted, succeeded or failed."""
     detail: str
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Nobody else's leaving would let it start."""
+        return self.name == "inadmissible"
+
+    @property
+    def is_stuck(self) -> bool:
+        """It does not start, and somebody has to mend something; that may happen soon."""
+        return self.name in ("refused", "image missing", "misconfigured")
 
     def __str__(self) -> str:
         return f"{self.name}: {self.detail}" if self.detail else self.name
 
 
-def state_of(job: Object, pods: Sequence[Object], workload: Object | None) -> State:
+def state_of(
+    job: Object, pods: Sequence[Object], workload: Object | None, events: Sequence[Object] = ()
+) -> State:
     """The state of a PyTorchJob.
 
     Args:
         job: the PyTorchJob.
         pods: its pods.
         workload: Kueue's Workload of the job, if Kueue manages it.
+        events: what the cluster said about the job, oldest first.
     """
     conditions = {item["type"]: item for item in (job.get("status") or {}).get("conditions", ())}
     for ended in ("Succeeded", "Failed"):
         if _is_true(conditions.get(ended)):
             return State(ended.lower(), "" if ended == "Succeeded" else _why_failed(conditions[ended], pods))
+    started = (job.get("status") or {}).get("startTime") or job["metadata"].get("creationTimestamp", "")
+    events = [
+        event for event in events if (event.get("lastTimestamp") or event.get("eventTime") or "") >= started
+    ]
     if job["spec"].get("runPolicy", {}).get("suspend"):
-        return _queued(workload)
+        return _queued(workload, events)
     for pod in pods:
         if state := _pod_fault(pod):
             return state
@@ -42,15 +60,31 @@ def state_of(job: Object, pods: Sequence[Object], workload: Object | None) -> St
     wanted = sum(spec["replicas"] for spec in job["spec"]["pytorchReplicaSpecs"].values())
     if len(running) == wanted:
         return State("running", f"{wanted} pods")
+    if len(pods) < wanted and (said := _warning(events, REFUSALS)):
+        return State("refused", said)
     if _is_true(conditions.get("Restarting")):
         return State("restarting", f"{len(running)} of {wanted} pods run")
     return State("starting", f"{len(running)} of {wanted} pods run")
 
 
-def _queued(workload: Object | None) -> State:
+def _warning(events: Sequence[Object], reasons: Sequence[str] = ()) -> str:
+    """The last warning, of these reasons if there are any."""
+    said = [
+        str(event.get("message", ""))
+        for event in events
+        if event.get("type") == "Warning" and (not reasons or event.get("reason") in reasons)
+    ]
+    return said[-1] if said else ""
+
+
+def _queued(workload: Object | None, events: Sequence[Object]) -> State:
     conditions = {item["type"]: item for item in ((workload or {}).get("status") or {}).get("conditions", ())}
     evicted, reserved = conditions.get("Evicted"), conditions.get("QuotaReserved")
+    if workload is None and (said := _warning(events)):
+        return State("refused", f"Kueue made no workload of it: {said}")
     waiting = str(reserved["message"]) if reserved and not _is_true(reserved) else "waits for Kueue"
+    if "couldn't assign flavors" in waiting and "insufficient unused quota" not in waiting:
+        return State("inadmissible", f"its queue can never admit it: {waiting}")
     if _is_true(evicted):
         assert evicted is not None
         return State("preempted", f"{evicted.get('message', '')}; {waiting}")

@@ -22,6 +22,8 @@ TELL_EVERY_S = 8.0
 """A line at least so often, while nothing changes."""
 LOOK_EVERY_S = 15.0
 """How often a running job is looked at without being told that it changed."""
+STUCK_S = 120.0
+"""How long an image, a secret or a refused pod has to be mended; then the quota is given back."""
 WATCH_S = 240.0
 ENDED = ("succeeded", "failed")
 NUM_LOG_LINES = 20
@@ -52,11 +54,14 @@ class KubernetesJob:
         watcher = threading.Thread(target=self._watch_changes, name="watch", daemon=True)
         watcher.start()
         follower: threading.Thread | None = None
-        told = 0.0
+        told, stuck_since = 0.0, None
         state: State | None = None
         try:
             while True:
                 before, state = state, self._look()
+                stuck_since = (stuck_since or time.monotonic()) if state.is_stuck else None
+                if state.is_hopeless or (stuck_since and time.monotonic() - stuck_since > STUCK_S):
+                    raise self._given_up(state)
                 changed = before is None or state.name != before.name
                 if changed or (state.name != "running" and time.monotonic() - told > TELL_EVERY_S):
                     told = time.monotonic()
@@ -118,6 +123,8 @@ class KubernetesJob:
 
         Its pods get SIGTERM and save within their own grace period, see `kubernetes.training.grace_s`.
         """
+        if self._cluster.get(KIND, self._name) is None:
+            return
         if self._owner.startswith("Workflow/") and is_alive(self._cluster, self._owner, Renewals()):
             print(f"job {self._name} runs on; the next attempt of this step takes it up", flush=True)
             return
@@ -130,7 +137,11 @@ class KubernetesJob:
         if job is None:
             where, advice = f"job {self._name}", "run again: it goes on from the last checkpoint"
             raise StageError(Fault(where, "deleted while it ran", "a job that ends by itself", advice))
-        return state_of(job, self._pods(), self._workload(job))
+        pods, workload = self._pods(), self._workload(job)
+        state = state_of(job, pods, workload)
+        if state.name not in ("starting", "restarting", "queued"):
+            return state
+        return state_of(job, pods, workload, self._cluster.events(self._name))
 
     def _pods(self) -> list[Object]:
         return self._cluster.list("Pod", {"training.kubeflow.org/job-name": self._name})
@@ -165,6 +176,12 @@ class KubernetesJob:
                 yield line
             if wait_s and (line is None or left_s <= 0):
                 return
+
+    def _given_up(self, state: State) -> StageError:
+        """Delete a job that will not start; it would hold its quota until its deadline."""
+        self._cluster.delete(KIND, self._name)
+        advice = "mend what it says (`spica doctor --cluster` looks at all of it), then run again"
+        return StageError(Fault(f"job {self._name}", str(state), "a job that starts", advice))
 
     def _failure(self, state: State) -> StageError:
         failure = first_failure(self._pods())

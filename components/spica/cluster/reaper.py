@@ -23,38 +23,51 @@ OWNER = "spica.dev/owner"
 logger = logging.getLogger("spica.cluster.reaper")
 
 
-def orphans(cluster: Cluster, renewals: Renewals) -> list[Object]:
+def orphans(cluster: Cluster, renewals: Renewals, kind: str) -> list[Object]:
     """Objects of this namespace whose owner is gone, but nothing that ended by itself or never had one.
 
-    Whose owner cannot be looked at is left alone.
-
     Raises:
-        PrerequisiteError: the cluster does not answer.
+        PrerequisiteError: the cluster does not answer, or knows no such kind.
     """
     found = []
-    for kind in KINDS:
-        for item in cluster.list(kind, OURS):
-            owner = item["metadata"].get("annotations", {}).get(OWNER)
-            try:
-                if owner and not _ended(item) and not is_alive(cluster, owner, renewals):
-                    found.append(item)
-            except SpicaError as error:
-                logger.error("%s %s stays\n%s", kind, item["metadata"]["name"], error)
+    for item in cluster.list(kind, OURS):
+        owner = item["metadata"].get("annotations", {}).get(OWNER)
+        try:
+            if owner and not _ended(item) and not is_alive(cluster, owner, renewals):
+                found.append(item)
+        except SpicaError as error:
+            logger.error("%s %s stays\n%s", kind, item["metadata"]["name"], error)
     return found
 
 
 def reap(cluster: Cluster, renewals: Renewals) -> int:
-    """Delete them; the number deleted."""
+    """Delete them; the number deleted.
+
+    Raises:
+        PrerequisiteError: a kind could not be looked at; the others were.
+    """
     num_deleted = 0
-    for item in orphans(cluster, renewals):
-        kind, metadata = item["kind"], item["metadata"]
-        # Changed meanwhile: another run may just have taken it up.
-        with suppress(ConflictError):
-            cluster.delete(kind, metadata["name"], version=metadata["resourceVersion"])
-            owner = metadata["annotations"][OWNER]
-            logger.warning("%s %s: its owner %s is gone; deleted", kind, metadata["name"], owner)
-            num_deleted += 1
+    faults: list[SpicaError] = []
+    for kind in KINDS:
+        try:
+            for item in orphans(cluster, renewals, kind):
+                num_deleted += _delete(cluster, item)
+        except SpicaError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
     return num_deleted
+
+
+def _delete(cluster: Cluster, item: Object) -> int:
+    kind, metadata = item["kind"], item["metadata"]
+    # Changed meanwhile: another run may just have taken it up.
+    with suppress(ConflictError):
+        cluster.delete(kind, metadata["name"], version=metadata["resourceVersion"])
+        owner = metadata["annotations"][OWNER]
+        logger.warning("%s %s: its owner %s is gone; deleted", kind, metadata["name"], owner)
+        return 1
+    return 0
 
 
 def _ended(item: Object) -> bool:

@@ -152,3 +152,50 @@ def test_an_earlier_life_of_a_container_counts() -> None:
 
 def test_containers_that_ended_well_are_no_failure() -> None:
     assert first_failure([pod(containerStatuses=[{"state": ended(0, "2026-11-21T08:00:00Z")}])]) is None
+
+
+def event(reason: str, message: str, at: str = "2026-11-21T08:00:10Z") -> dict[str, Any]:
+    return {"type": "Warning", "reason": reason, "message": message, "lastTimestamp": at}
+
+
+def waiting_job(*, suspended: bool) -> dict[str, Any]:
+    return {
+        "metadata": {"creationTimestamp": "2026-11-21T08:00:00Z"},
+        "spec": {
+            "runPolicy": {"suspend": suspended},
+            "pytorchReplicaSpecs": {"Master": {"replicas": 1}, "Worker": {"replicas": 1}},
+        },
+    }
+
+
+def test_pods_that_are_refused_are_told_with_the_clusters_words() -> None:
+    said = [event("FailedCreatePod", "violates PodSecurity")]
+    state = state_of(waiting_job(suspended=False), [], None, said)
+    assert (str(state), state.is_stuck) == ("refused: violates PodSecurity", True)
+
+
+def test_a_refusal_from_before_the_job_began_is_history() -> None:
+    said = [event("FailedCreatePod", "violates PodSecurity", "2026-11-21T07:59:59Z")]
+    assert state_of(waiting_job(suspended=False), [], None, said).name == "starting"
+
+
+def test_a_job_that_kueue_makes_nothing_of_is_told_with_its_warning() -> None:
+    said = [event("FailedToCreate", "priorityclass urgent not found")]
+    state = state_of(waiting_job(suspended=True), [], None, said)
+    assert str(state) == "refused: Kueue made no workload of it: priorityclass urgent not found"
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        (
+            "couldn't assign flavors to pod set master: insufficient quota for cpu, maximum capacity",
+            "inadmissible",
+        ),
+        ("couldn't assign flavors to pod set master: insufficient unused quota for cpu", "queued"),
+    ],
+)
+def test_a_quota_that_never_fits_is_told_from_one_that_is_taken(message: str, name: str) -> None:
+    workload = {"status": {"conditions": [{"type": "QuotaReserved", "status": "False", "message": message}]}}
+    state = state_of(waiting_job(suspended=True), [], workload)
+    assert (state.name, state.is_hopeless) == (name, name == "inadmissible")

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from spica.cluster.owner import Renewals
-from spica.cluster.reaper import orphans, reap
+from spica.cluster.reaper import KINDS, orphans, reap
 from spica.errors import Fault, PrerequisiteError
 
 from ...fakes.cluster import FakeCluster
@@ -34,7 +34,8 @@ def test_what_belongs_to_nobody_is_ended_trainings_first() -> None:
     cluster = team()
     add(cluster, "InferenceService", "server", "gone")
     add(cluster, "PyTorchJob", "training", "gone")
-    assert [item["kind"] for item in orphans(cluster, Renewals())] == ["PyTorchJob", "InferenceService"]
+    assert KINDS == ("PyTorchJob", "InferenceService")
+    assert [len(orphans(cluster, Renewals(), kind)) for kind in KINDS] == [1, 1]
     assert reap(cluster, Renewals()) == 2
     assert names(cluster) == []
 
