@@ -29,9 +29,6 @@ CA_FOLDER = "/etc/spica/ca"
 ENVIRONMENT = {
     # The container's own layer: KFP 2.0 mounts no empty folder, and /tmp can be written by every user.
     "SPICA_STATE": "/tmp/spica",
-    # A request alone is tried for about a minute; parallel ones share botocore's quota of 35 retries.
-    "AWS_RETRY_MODE": "standard",
-    "AWS_MAX_ATTEMPTS": "16",
     "PYTHONUNBUFFERED": "1",
 }
 

@@ -48,10 +48,10 @@ class FakeCluster:
         found = self.get(kind, name)
         return found and self._put(kind, self.namespace, name, merge(found, body))
 
-    def delete(self, kind: str, name: str, namespace: str | None = None, version: str | None = None) -> None:
+    def delete(self, kind: str, name: str, namespace: str | None = None, **only: str) -> None:
         key = (kind, namespace or self.namespace, name)
         found = self.objects.get(key)
-        if found and version and found["metadata"]["resourceVersion"] != version:
+        if found and any(found["metadata"].get(field) != value for field, value in only.items()):
             raise ConflictError(Fault(f"{kind} {name}", "409: changed", "that version", "look"))
         self.objects.pop(key, None)
 
@@ -68,6 +68,7 @@ class FakeCluster:
 
     def _put(self, kind: str, namespace: str, name: str, body: Object) -> Object:
         self._version += 1
+        body["metadata"].setdefault("uid", f"uid-{self._version}")
         kept = deepcopy(body)
         kept["metadata"]["resourceVersion"] = str(self._version)
         self.objects[kind, namespace, name] = kept

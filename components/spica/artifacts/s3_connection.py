@@ -19,6 +19,8 @@ PATIENCE_S = 120.0
 MAX_PAUSE_S = 5.0
 NUM_CONNECTIONS = 32
 
+_answered: set[str] = set()
+"""Stores that have answered this process before."""
 Result = TypeVar("Result")
 logger = logging.getLogger(__name__)
 
@@ -29,13 +31,15 @@ class S3Connection:
     def __init__(self, uri: str) -> None:
         """`uri` is what an error calls the store."""
         self._uri = uri
-        self._has_answered = False
 
     @cached_property
     def client(self) -> Any:
         """boto3's; several threads may use it."""
         config = Config(
-            retries={"mode": "standard"}, max_pool_connections=NUM_CONNECTIONS, connect_timeout=10
+            retries={"mode": "standard"},
+            max_pool_connections=NUM_CONNECTIONS,
+            connect_timeout=10,
+            read_timeout=20,
         )
         # The variable of all other tools (KServe's too); boto3 by itself reads AWS_DEFAULT_REGION alone.
         region = os.environ.get("AWS_REGION")
@@ -56,11 +60,11 @@ class S3Connection:
             try:
                 with s3_faults(where, self.client.meta.endpoint_url):
                     answer = request(self.client)
-                self._has_answered = True
+                _answered.add(self._uri)
                 return answer
             except PrerequisiteError as error:
                 left_s = PATIENCE_S - (time.monotonic() - started)
-                if not self._has_answered or not may_pass(error) or left_s <= 0:
+                if self._uri not in _answered or not may_pass(error) or left_s <= 0:
                     raise
                 logger.warning("%s is away, %.0f s of patience left", where, left_s)
             time.sleep(random.uniform(pause_s / 2, pause_s))

@@ -46,6 +46,7 @@ ENDINGS = (RESULT, DELIVERY, ERROR, SAVED)
 CHECKPOINTS, CRASHES = "checkpoints", "crashes"
 NUM_LINES = 200
 
+_CHECKPOINT = re.compile(rf"{CHECKPOINTS}/step-\d{{8}}/{re.escape(MANIFEST_NAME)}")
 _PEER_LOST = re.compile(
     r"connection (?:closed|reset) by peer|broken pipe|connection refused|socket (?:closed|timeout)|"
     r"ncclremoteerror|remote process exited|heartbeat.*(?:timed out|failed)|watchdog.*timeout|"
@@ -124,7 +125,7 @@ class Node:
             (self.scratch / name).unlink(missing_ok=True)
         manifests = {name for name in self.shelf.names() if name.endswith(f"/{MANIFEST_NAME}")}
 
-        whole = sorted(name.rpartition("/")[0] for name in manifests if name.startswith(f"{CHECKPOINTS}/"))
+        whole = sorted(name.rpartition("/")[0] for name in manifests if _CHECKPOINT.fullmatch(name))
         if self.rank != 0:
             whole = whole[-1:]
 
@@ -249,7 +250,7 @@ def crash_signature(lines: Sequence[str]) -> str | None:
 
 
 def _newest_step(scratch: Path) -> int:
-    whole = scratch.glob(f"{CHECKPOINTS}/step-*/{MANIFEST_NAME}")
+    whole = scratch.glob(f"{CHECKPOINTS}/step-{'[0-9]' * 8}/{MANIFEST_NAME}")
     return max((int(path.parent.name.removeprefix("step-")) for path in whole), default=0)
 
 

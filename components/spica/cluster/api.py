@@ -153,14 +153,14 @@ class Cluster:
             lambda of, here: of.patch(name=name, namespace=here, body=body, content_type=merge, **_TIMEOUT),
         )
 
-    def delete(self, kind: str, name: str, namespace: str | None = None, version: str | None = None) -> None:
+    def delete(self, kind: str, name: str, namespace: str | None = None, **only: str) -> None:
         """Delete an object and, before it, what it owns; one that is gone already is no error.
 
-        One that is not as `version` (its resource version) has it any more is a ConflictError.
+        With `resourceVersion` or `uid` among `only`, an object that is another one by now is a ConflictError.
         """
         options: Object = {"propagationPolicy": "Foreground"}
-        if version:
-            options["preconditions"] = {"resourceVersion": version}
+        if only:
+            options["preconditions"] = only
         self._ask(
             kind,
             name,

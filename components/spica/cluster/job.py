@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from spica.artifacts.workspace import Delivery, Work
 from spica.cluster.agent import DELIVERY, ENDINGS
@@ -219,7 +220,7 @@ def submit(cluster: Cluster, body: Object, delivered: bool) -> str:
     if ended == "succeeded" and delivered:
         return "finished"
     if ended in ENDED or existing["metadata"].get("deletionTimestamp"):
-        _remove(cluster, name)
+        _remove(cluster, existing)
         return submit(cluster, body, delivered)
     found = existing["metadata"].get("annotations", {}).get(_DIGEST, "none")
     if found != digest:
@@ -235,7 +236,14 @@ def submit(cluster: Cluster, body: Object, delivered: bool) -> str:
     return "adopted"
 
 
-def _remove(cluster: Cluster, name: str) -> None:
-    cluster.delete(KIND, name)
-    while cluster.get(KIND, name):
+def _remove(cluster: Cluster, job: Object) -> None:
+    """Delete exactly this job, not one that somebody made in its place meanwhile."""
+    name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+    with suppress(ConflictError):
+        cluster.delete(KIND, name, uid=job["metadata"]["uid"])
+    told = time.monotonic()
+    while (found := cluster.get(KIND, name)) and found["metadata"].get("uid") == uid:
+        if time.monotonic() - told > TELL_EVERY_S:
+            told = time.monotonic()
+            print(f"job {name}: waiting for the end of an earlier one's pods", flush=True)
         time.sleep(POLL_S)

@@ -50,15 +50,19 @@ class Renewals:
     """When leases were seen to be renewed, by this process's clock: those of clients may be wrong."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, tuple[str, float]] = {}
+        self._seen: dict[str, tuple[str, float, float]] = {}
+        """Owner -> its renewTime, since when that stands there, when it was last looked at."""
 
     def lives(self, owner: str, lease: Object, now: float) -> bool:
-        """Whether the lease was renewed within its duration; `now` is monotonic, in seconds."""
+        """Whether the lease was renewed within its duration; `now` is monotonic, in seconds.
+
+        After a gap between two looks (the API server was away) nobody could have renewed: it begins anew.
+        """
         spec = lease["spec"]
-        renewed, since = self._seen.get(owner, ("", now))
-        if spec.get("renewTime", "") != renewed:
+        renewed, since, looked = self._seen.get(owner, ("", now, now))
+        if spec.get("renewTime", "") != renewed or now - looked >= LEASE_S:
             since = now
-        self._seen[owner] = (spec.get("renewTime", ""), since)
+        self._seen[owner] = (spec.get("renewTime", ""), since, now)
         return now - since < float(spec.get("leaseDurationSeconds", LEASE_S))
 
 

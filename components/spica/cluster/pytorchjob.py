@@ -15,8 +15,6 @@ CONTAINER = "pytorch"
 STATE = "/work"
 TTL_S = 86_400
 """A finished job and its logs stay for a day; its results lie in the store."""
-S3_PATIENCE = {"AWS_MAX_ATTEMPTS": "16", "AWS_RETRY_MODE": "standard"}
-"""Waits for a store that is away for a minute and more (about 110 s on average)."""
 SERVICE_ACCOUNT = "spica-train"
 
 
@@ -108,7 +106,7 @@ def _container(order: Order, kubernetes: Kubernetes, image: str, network: Networ
         {"name": "work", "mountPath": STATE},
         {"name": "tmp", "mountPath": "/tmp"},
     ]
-    env = {"SPICA_STATE": STATE, "HOME": STATE, **S3_PATIENCE, **network.env}
+    env = {"SPICA_STATE": STATE, "HOME": STATE, **network.env}
     if secrets.ca_bundle:
         mounts.append({"name": "ca", "mountPath": "/etc/spica/ca", "readOnly": True})
         env |= {"AWS_CA_BUNDLE": "/etc/spica/ca/ca.crt", "SSL_CERT_FILE": "/etc/spica/ca/ca.crt"}

@@ -63,7 +63,7 @@ def _delete(cluster: Cluster, item: Object) -> int:
     kind, metadata = item["kind"], item["metadata"]
     # Changed meanwhile: another run may just have taken it up.
     with suppress(ConflictError):
-        cluster.delete(kind, metadata["name"], version=metadata["resourceVersion"])
+        cluster.delete(kind, metadata["name"], resourceVersion=metadata["resourceVersion"])
         owner = metadata["annotations"][OWNER]
         logger.warning("%s %s: its owner %s is gone; deleted", kind, metadata["name"], owner)
         return 1

@@ -125,7 +125,7 @@ def test_labels_select(cluster: Cluster, server: ApiServer) -> None:
 def test_a_deletion_may_ask_for_one_version(cluster: Cluster, server: ApiServer) -> None:
     server.answers += [status(409, "the object has been modified")]
     with pytest.raises(ConflictError):
-        cluster.delete("ConfigMap", "here", version="7")
+        cluster.delete("ConfigMap", "here", resourceVersion="7")
     options = {"propagationPolicy": "Foreground", "preconditions": {"resourceVersion": "7"}}
     assert server.requests[0][2] == options
 

@@ -48,8 +48,18 @@ def test_a_lease_lives_as_long_as_it_is_seen_to_be_renewed(
     second: dict[str, Any], at: float, lives: bool
 ) -> None:
     renewals = Renewals()
-    assert renewals.lives("Lease/team/run", {"spec": {"renewTime": "08:00:00"}}, 100.0)
+    for look in (100.0, (100.0 + at) / 2):
+        assert renewals.lives("Lease/team/run", {"spec": {"renewTime": "08:00:00"}}, look)
     assert renewals.lives("Lease/team/run", {"spec": second}, at) is lives
+
+
+def test_a_lease_is_not_judged_by_a_time_in_which_nobody_looked() -> None:
+    renewals, lease = Renewals(), {"spec": {"renewTime": "08:00:00"}}
+    assert renewals.lives("Lease/team/run", lease, 100.0)
+    # The API server was away for five minutes, for the client as for the reaper.
+    assert renewals.lives("Lease/team/run", lease, 400.0)
+    assert renewals.lives("Lease/team/run", lease, 410.0)
+    assert not renewals.lives("Lease/team/run", lease, 420.0)
 
 
 def test_an_owner_that_is_gone_is_dead() -> None:
