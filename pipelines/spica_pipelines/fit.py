@@ -102,6 +102,10 @@ RULES = (
 )
 
 
+MAX_TASKS = 21
+"""With more, a step before KFP 2.1 does not find its producer (kubeflow/pipelines 9878, mended by 10396)."""
+
+
 def fit(package: Package, version: Version) -> Package:
     """A package that a server of this version runs as it is meant.
 
@@ -116,6 +120,13 @@ def fit(package: Package, version: Version) -> Package:
     faults = [*_refused(package.spec, version), *_without_unknown_fields(fitted.platform, version)]
     if faults:
         raise PrerequisiteError(*faults)
+    num_tasks = len(package.spec["root"]["dag"]["tasks"])
+    if version < (2, 1) and num_tasks > MAX_TASKS:
+        logger.warning(
+            "this server is older than KFP 2.1, whose steps see no more than 20 others: "
+            "the last of these %d tasks will not start; all before it run",
+            num_tasks,
+        )
     return fitted
 
 

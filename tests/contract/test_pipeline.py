@@ -291,3 +291,11 @@ def test_the_fields_that_2_0_knows_are_the_four_of_its_proto() -> None:
         "nodeSelector",
         "pvcMount",
     }
+
+
+@pytest.mark.parametrize(("version", "is_warned"), [((2, 0), True), ((2, 1), False)])
+def test_a_server_that_loses_the_last_task_is_told_of(
+    version: tuple[int, int], is_warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit(package(load_recipe("miniature", "cluster2"), "spica"), version)
+    assert ("the last of these 22 tasks will not start" in caplog.text) is is_warned
