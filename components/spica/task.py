@@ -246,10 +246,9 @@ def run_from_command_line(module: str) -> None:
         ],
         output: Annotated[Path, typer.Argument(help="Where the reference to the result is written.")],
         store: str = "file://.spica/store",
-        launcher: str = "local",
         input: Annotated[list[str] | None, typer.Option(help="NAME=REFERENCE_FILE, repeatable.")] = None,
     ) -> None:
-        place = Place(store=store, launcher=launcher).model_dump_json()
+        place = Place(store=store, launcher="local").model_dump_json()
         pairs = [item.partition("=") for item in input or []]
         target = _File(output)
         run_task(

@@ -9,8 +9,6 @@ from spica.images import image
 from spica_pipelines.compile import CPU_POOL, PROXY_KEYS
 from spica_pipelines.submit import Order
 
-ENDPOINT = "http://ml-pipeline.kubeflow:8888"
-"""Where KFP's own manifests put the API server."""
 TOKEN_FOLDER = "/var/run/secrets/kubeflow/pipelines"
 RECIPE_FOLDER = "/etc/spica/recipe"
 LABELS = {"app.kubernetes.io/part-of": "spica", "app.kubernetes.io/component": "submit"}

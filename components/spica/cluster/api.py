@@ -1,6 +1,5 @@
 """The Kubernetes API as Spica uses it: objects as dicts, passing faults retried, lasting ones named."""
 
-import json
 import logging
 import os
 import random
@@ -18,7 +17,8 @@ from kubernetes.client.rest import ApiException
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
-from spica.errors import ConflictError, Fault, PrerequisiteError, SpicaError, StageError
+from spica.cluster.api_faults import fault_of, message_of
+from spica.errors import Fault, PrerequisiteError
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -254,40 +254,12 @@ class Cluster:
             raise PrerequisiteError(Fault("cluster", found, "the resource installed", advice)) from error
 
 
-def fault_of(error: ApiException, where: str) -> SpicaError:
-    """What a refusal of the API server means to a reader."""
-    reason = _message(error)
-    if error.status == 401:
-        advice = "log in again (the token has expired or is not of this cluster)"
-        return PrerequisiteError(Fault(where, f"401: {reason}", "a valid token", advice))
-    if error.status == 403:
-        advice = "ask the platform team for this right; `spica doctor --cluster` lists all that is needed"
-        return PrerequisiteError(Fault(where, f"403: {reason}", "the right to do that", advice))
-    if error.status == 404:
-        advice = "install what is missing (manifests/README.md), then `spica doctor --cluster`"
-        return PrerequisiteError(Fault(where, f"404: {reason}", "a namespace and a resource there", advice))
-    if error.status == 409:
-        advice = "look at the other one"
-        return ConflictError(Fault(where, f"409: {reason}", "no object of that name", advice))
-    allowed, advice = "an object that the cluster admits", "correct the recipe's profile"
-    return StageError(Fault(where, f"{error.status}: {reason}", allowed, advice))
-
-
-def _message(error: Exception) -> str:
-    if not isinstance(error, ApiException):
-        return str(error)
-    try:
-        return str(json.loads(error.body)["message"])
-    except (TypeError, ValueError, KeyError):
-        return f"{error.status} {error.reason}"
-
-
 def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> Result:
     """Repeat a request while its fault may pass.
 
     Raises:
         ApiException: the server refused.
-        PrerequisiteError: it did not answer for `patience_s`, or is not the one that the certificates name.
+        PrerequisiteError: it did not answer for `patience_s`.
     """
     started = time.monotonic()
     pause_s = FIRST_PAUSE_S
@@ -297,9 +269,8 @@ def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> 
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             if isinstance(error, ApiException) and error.status not in TRANSIENT:
                 raise
-            lasting = isinstance(error, urllib3.exceptions.SSLError)
-            if lasting or time.monotonic() - started > patience_s:
-                found = f"no answer from the API server ({_message(error)})"
+            if time.monotonic() - started > patience_s:
+                found = f"no answer from the API server ({message_of(error)})"
                 advice = "check that the API server runs and that this machine may reach it, then run again"
                 raise PrerequisiteError(Fault(where, found, "an answer", advice)) from error
         time.sleep(random.uniform(pause_s / 2, pause_s))

@@ -117,6 +117,10 @@ class KubernetesJob:
             return 0
         if state.name == "failed" and not fetched:
             raise self._failure(state)
+        if not fetched:
+            where, found = f"job {self._name}", "it succeeded, and its result is no longer beside it"
+            advice = "run again: another attempt that watched the same job has published it"
+            raise StageError(Fault(where, found, "a result to publish", advice))
         return 1
 
     def stop(self, grace_s: float = 30.0) -> None:

@@ -10,10 +10,13 @@ from spica.artifacts.locks import held
 from spica.artifacts.manifest import Manifest
 from spica.artifacts.memo import execute, identify, perform
 from spica.artifacts.store import Store
-from spica.errors import DataError, IntegrityError, LockedError, StageError
+from spica.artifacts.types import Kind
+from spica.artifacts.workspace import Workspace
+from spica.errors import ConflictError, DataError, IntegrityError, LockedError, StageError
 from spica.recipe.schema import Source
 
 from . import counting_stage
+from .artifact_examples import manifest_of, write_files
 from .counting_stage import CountingSlice, launcher
 
 
@@ -144,3 +147,19 @@ def test_a_stage_that_publishes_nothing_is_a_stage_error(store: Store) -> None:
 def test_a_metric_that_is_no_number_is_a_data_error(store: Store) -> None:
     with pytest.raises(DataError, match="accuracy = nan"):
         execute("text", not_a_number, CountingSlice(), {}, store, launcher())
+
+
+def test_other_bytes_published_meanwhile_are_a_conflict_and_not_taken_for_ours(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = Workspace.publish
+
+    def publish_second(out: Workspace, kind: Kind, metrics: Any, tokens: int = 0) -> Manifest:
+        folder = write_files(tmp_path / "theirs", seed_txt="other")
+        assert out.work
+        store.publish(folder, manifest_of(folder, key=out.work.key, task="text"))
+        return publish(out, kind, metrics, tokens)
+
+    monkeypatch.setattr(Workspace, "publish", publish_second)
+    with pytest.raises(ConflictError):
+        run_once(store)
