@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from spica.recipe.document import Document, Loc
+from spica.recipe.document import Document, Loc, Problem, Problems
 from spica.recipe.faults import show
+from spica.recipe.profile_checks import Profiles, clusters, ranks, servers
 from spica.recipe.schema import (
     Benchmark,
     Dataset,
@@ -14,25 +15,10 @@ from spica.recipe.schema import (
     Evaluate,
     Gate,
     Models,
-    ProfileName,
-    Scale,
     Serve,
     Sft,
     Sources,
 )
-
-
-class Problem(NamedTuple):
-    """A fault whose place is still a path."""
-
-    loc: Loc
-    found: str
-    allowed: str
-    next: str
-
-
-Profiles = Mapping[ProfileName, Scale]
-Problems = Iterator[Problem]
 
 
 def add_rule_faults(document: Document, sections: Mapping[str, Any]) -> None:
@@ -51,6 +37,12 @@ def _places(models: Models, store: str, sources: Sources) -> Problems:
         yield from _uri(("models", "student", "path"), models.student.path, anywhere)
     for loc, source in _each_source(sources):
         yield from _uri((*loc, "uri"), source.uri, anywhere)
+
+
+def _profile_stores(profiles: Profiles) -> Problems:
+    for name, scale in profiles.items():
+        if scale.store is not None:
+            yield from _uri(("profiles", name, "store"), scale.store, ("file", "s3"))
 
 
 def _uri(loc: Loc, uri: str, schemes: tuple[str, ...]) -> Problems:
@@ -114,101 +106,6 @@ def _batches(sft: Sft, dataset: Dataset, sources: Sources) -> Problems:
                 f"{sft.batch_size} samples per step, but {num_rows} rows of sources.{part} besides num_val",
                 "at most as many samples as one epoch has rows",
                 "lower sft.batch_size or dataset.num_val, or raise num_rows",
-            )
-
-
-def _ranks(sft: Sft, profiles: Profiles) -> Problems:
-    for name, scale in profiles.items():
-        num_ranks = scale.num_nodes * scale.ranks_per_node
-        if sft.batch_size % num_ranks:
-            yield Problem(
-                ("profiles", name, "ranks_per_node"),
-                f"{scale.num_nodes} x {scale.ranks_per_node} = {num_ranks} ranks",
-                f"a divisor of sft.batch_size ({sft.batch_size}): ranks share each step evenly",
-                "use another number of ranks in this profile",
-            )
-        if scale.zero_stage == 3 and sft.freeze != "llm_only":
-            yield Problem(
-                ("profiles", name, "zero_stage"),
-                f"3 with sft.freeze: {sft.freeze} (ranks without a picture would not join its gathers)",
-                "3 with llm_only; 0, 1 or 2 with every freeze mode",
-                "set zero_stage: 2 or sft.freeze: llm_only",
-            )
-        if scale.zero_stage == 0 and scale.precision == "bf16":
-            yield Problem(
-                ("profiles", name, "zero_stage"),
-                "0 with precision bf16 (no fp32 master weights to save)",
-                "1, 2 or 3 with bf16; 0 with fp32",
-                "set zero_stage: 1",
-            )
-
-
-def _servers(profiles: Profiles) -> Problems:
-    for name, scale in profiles.items():
-        loc: Loc = ("profiles", name)
-        if scale.launcher == "local" and scale.num_nodes > 1:
-            yield Problem(
-                (*loc, "num_nodes"),
-                f"{scale.num_nodes} nodes with launcher local",
-                "1 node (local is this machine)",
-                "set num_nodes: 1 or launcher: kubernetes",
-            )
-        if scale.ranks_per_node % scale.tensor_parallel:
-            yield Problem(
-                (*loc, "tensor_parallel"),
-                str(scale.tensor_parallel),
-                f"a divisor of ranks_per_node ({scale.ranks_per_node}): a server stays on one node",
-                "choose such a divisor",
-            )
-        elif scale.num_servers > scale.num_nodes * scale.ranks_per_node // scale.tensor_parallel:
-            yield Problem(
-                (*loc, "num_servers"),
-                f"{scale.num_servers} servers x {scale.tensor_parallel}",
-                f"<= {scale.num_nodes * scale.ranks_per_node} in all (num_nodes x ranks_per_node)",
-                "lower num_servers or tensor_parallel",
-            )
-
-
-def _clusters(profiles: Profiles, store: str, models: Models) -> Problems:
-    for name, scale in profiles.items():
-        loc: Loc = ("profiles", name)
-        if scale.store is not None:
-            yield from _uri((*loc, "store"), scale.store, ("file", "s3"))
-        if scale.launcher == "local":
-            continue
-        if not (scale.store or store).startswith("s3://"):
-            yield Problem(
-                (*loc, "store") if scale.store else ("store",),
-                f"{show(scale.store or store)} with launcher kubernetes (profile {name})",
-                "s3://bucket/prefix: pods on several nodes share no folder",
-                f"set `store` in the profile {name}",
-            )
-        if scale.kubernetes is None:
-            yield Problem(
-                (*loc, "kubernetes"), "nothing", "queues, pods and secrets", "copy the section of virgo-72b"
-            )
-            continue
-        training, serving = scale.kubernetes.training, scale.kubernetes.serving
-        if training.gpus not in (0, scale.ranks_per_node):
-            yield Problem(
-                (*loc, "kubernetes", "training", "gpus"),
-                f"{training.gpus} GPUs for {scale.ranks_per_node} ranks in a pod",
-                f"{scale.ranks_per_node} (one per rank), or 0",
-                "set gpus to ranks_per_node",
-            )
-        if serving.gpus not in (0, scale.tensor_parallel):
-            yield Problem(
-                (*loc, "kubernetes", "serving", "gpus"),
-                f"{serving.gpus} GPUs for tensor_parallel {scale.tensor_parallel}",
-                f"{scale.tensor_parallel}, or 0",
-                "set gpus to tensor_parallel",
-            )
-        if models.teacher.api_key_env and not scale.kubernetes.secrets.teacher:
-            yield Problem(
-                (*loc, "kubernetes", "secrets", "teacher"),
-                "nothing",
-                f"the name of a Secret with {models.teacher.api_key_env}",
-                "name it: manifests/README.md shows how to make one",
             )
 
 
@@ -297,9 +194,10 @@ RULES: Mapping[Callable[..., Problems], tuple[str, ...]] = {
     _pictures: ("models",),
     _sources: ("sources",),
     _batches: ("sft", "dataset", "sources"),
-    _ranks: ("sft", "profiles"),
-    _servers: ("profiles",),
-    _clusters: ("profiles", "store", "models"),
+    _profile_stores: ("profiles",),
+    ranks: ("sft", "profiles"),
+    servers: ("profiles",),
+    clusters: ("profiles", "store", "models"),
     _cutoff: ("sft", "serve"),
     _responses: ("distill", "evaluate", "serve"),
     _penalties: ("evaluate",),

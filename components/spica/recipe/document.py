@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -12,6 +12,18 @@ from spica.errors import Fault, RecipeError
 
 Loc = tuple[str | int, ...]
 """Path of a value inside a recipe, e.g. ("sft", "betas", 0)."""
+
+
+class Problem(NamedTuple):
+    """A fault whose place is still a path."""
+
+    loc: Loc
+    found: str
+    allowed: str
+    next: str
+
+
+Problems = Iterator[Problem]
 
 
 @dataclass
