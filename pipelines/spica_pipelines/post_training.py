@@ -28,9 +28,8 @@ def post_training(recipe: str, profile: str, run: str = "") -> None:
     base = student(task="student", slice=cut["student"], place=place).output
     text = sources(task="text", slice=cut["text"], place=place).output
     visual = sources(task="visual", slice=cut["visual"], place=place).output
-    dev = sources(task="dev", slice=cut["dev"], place=place).output
-    benchmarks = sources(task="benchmarks", slice=cut["benchmarks"], place=place).output
-    unseen = {"benchmarks": benchmarks, "dev": dev, "place": place}
+    held_out = sources(task="held-out", slice=cut["held_out"], place=place).output
+    unseen = {"held_out": held_out, "place": place}
 
     rollouts_t = distill(task="distill-d_t", slice=cut["distill_d_t"], place=place, prompts=text).output
     d_t = dataset(
@@ -90,7 +89,7 @@ def post_training(recipe: str, profile: str, run: str = "") -> None:
         slice=cut["serve"],
         place=place,
         report=written,
-        dev=dev,
+        held_out=held_out,
         base=base,
         control=control,
         d_t=m0,

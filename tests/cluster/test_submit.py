@@ -63,11 +63,11 @@ def test_a_run_is_submitted_read_and_cancelled(bucket: str) -> None:
     server = Server(ENDPOINT)
     made = submit(order(bucket), server)
 
-    run = until(server, made, lambda run: task_of(run, "dev").state == "succeeded")
-    dev = task_of(run, "dev")
-    assert dev.record and dev.record.uri.startswith(f"s3://{bucket}/miniature/dev/")
-    assert "dev: done in" in task_log(server, run, dev)
-    assert len((artifacts(run, "dev")["dev"].path / "prompts.jsonl").read_text().splitlines()) == 160
+    run = until(server, made, lambda run: task_of(run, "held-out").state == "succeeded")
+    task = task_of(run, "held-out")
+    assert task.record and task.record.uri.startswith(f"s3://{bucket}/miniature/held-out/")
+    assert "held-out: done in" in task_log(server, run, task)
+    assert len((artifacts(run, "held-out")["held-out"].path / "dev.jsonl").read_text().splitlines()) == 160
 
     start = time.monotonic()
     cancel(server, made.run)

@@ -16,7 +16,7 @@ from spica.errors import PrerequisiteError
 from spica.recipe.load import Resolved, load_recipe, read_text, recipes_folder
 from spica.recipe.schema import Secrets
 from spica_pipelines.compile import STEPS, Package, graph, package, step
-from spica_pipelines.fit import PLATFORM_FIELDS, Version, fit
+from spica_pipelines.fit import MAX_TASKS, PLATFORM_FIELDS, Version, fit
 
 GOLDEN = Path(__file__).parent / "golden"
 GRAPH = graph()
@@ -293,9 +293,20 @@ def test_the_fields_that_2_0_knows_are_the_four_of_its_proto() -> None:
     }
 
 
-@pytest.mark.parametrize(("version", "is_warned"), [((2, 0), True), ((2, 1), False)])
+def test_the_pipeline_has_no_more_tasks_than_a_server_before_2_1_starts() -> None:
+    # There a step's driver asks for the other tasks of its run and is given the first 20, no more.
+    assert len(GRAPH["root"]["dag"]["tasks"]) <= MAX_TASKS
+
+
+@pytest.mark.parametrize(
+    ("num_tasks", "version", "is_warned"),
+    [(MAX_TASKS, (2, 0), False), (MAX_TASKS + 1, (2, 0), True), (MAX_TASKS + 1, (2, 1), False)],
+)
 def test_a_server_that_loses_the_last_task_is_told_of(
-    version: tuple[int, int], is_warned: bool, caplog: pytest.LogCaptureFixture
+    num_tasks: int, version: Version, is_warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fit(package(load_recipe("miniature", "cluster2"), "spica"), version)
+    packed = tiny()
+    tasks = packed.spec["root"]["dag"]["tasks"]
+    tasks |= {f"c{n}": {"componentRef": {"name": "comp-a"}} for n in range(num_tasks - len(tasks))}
+    fit(packed, version)
     assert ("the last of these 22 tasks will not start" in caplog.text) is is_warned

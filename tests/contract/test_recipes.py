@@ -62,7 +62,7 @@ def test_all_recipes_have_the_same_keys() -> None:
 def test_all_recipes_have_the_same_tasks_with_the_same_keys(profile: str) -> None:
     first, *others = (plan(load_recipe(name, profile)) for name in NAMES)
 
-    assert len(first) == 21
+    assert len(first) == 20
     for other in others:
         assert list(other) == list(first)
         assert [type(slice) for slice in other.values()] == [type(slice) for slice in first.values()]

@@ -24,7 +24,7 @@ from spica.recipe.load import find_recipe
 
 pytestmark = pytest.mark.slow
 
-NUM_TASKS = 21
+NUM_TASKS = 20
 
 
 def small_recipe(folder: Path, **changes: Any) -> Path:
@@ -255,7 +255,7 @@ def test_the_latest_report_can_be_shown_again(finished: Folder) -> None:
 
 
 def test_the_best_model_is_served_and_asked(finished: Folder) -> None:
-    [picture, *_] = sorted((finished.path / "store" / "dev").glob("*/images/*.png"))
+    [picture, *_] = sorted((finished.path / "store" / "held-out").glob("*/images/*.png"))
     with finished.start("serve", "--port", "0") as server:
         line = read_until(server, lambda line: " answers at " in line)[-1]
         url = line.split(" answers at ")[1].split()[0]

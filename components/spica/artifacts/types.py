@@ -2,7 +2,7 @@
 
 Artifact kinds and their files:
 
-    prompts     prompts.jsonl (PromptRow), images/SHA256.png, quarantine.jsonl
+    prompts     prompts.jsonl (PromptRow), images/SHA256.png, quarantine.jsonl; in held-out also dev.jsonl
     rollouts    rollouts.jsonl (Rollout), kept.jsonl (Rollout), pass_rates.json, images/ (those asked about)
     chat        train.json, val.json (arrays of ChatRow), dataset_info.json, images/, card.json,
                 quarantine.jsonl

@@ -12,12 +12,11 @@ def dataset(
     place: str,
     prompts: dsl.Input[dsl.Dataset],
     rollouts: dsl.Input[dsl.Dataset],
-    benchmarks: dsl.Input[dsl.Dataset],
-    dev: dsl.Input[dsl.Dataset],
+    held_out: dsl.Input[dsl.Dataset],
     chat: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Clean, decontaminate against benchmarks and dev, split, describe."""
+    """Clean, decontaminate against what is held out, split, describe."""
     from spica.task import run_task
 
-    inputs = {"prompts": prompts, "rollouts": rollouts, "benchmarks": benchmarks, "dev": dev}
+    inputs = {"prompts": prompts, "rollouts": rollouts, "held-out": held_out}
     run_task(task, "spica.dataset.run", slice, place, inputs, chat)

@@ -29,21 +29,22 @@ def run(slice: DatasetSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
 
     Args:
         slice: Prompt, limits, and whether to train on thoughts or on bare answers.
-        inputs: `prompts`, `rollouts`, and `benchmarks` and `dev`, against which rows are checked.
+        inputs: `prompts`, `rollouts`, and `held-out`, against which rows are checked.
         out: Where the data set goes.
         launcher: Not used.
 
     Raises:
-        DataError: More rows are broken than may be, or fewer are left than are to be held out.
+        DataError: More rows are broken than may be, or fewer are left than val.json is to hold.
     """
     prompts, rollouts = inputs["prompts"].path, inputs["rollouts"].path
-    tests = [row for name in ("benchmarks", "dev") for row in _read_tests(inputs[name].path)]
+    files = [inputs["held-out"].path / name for name in ("prompts.jsonl", "dev.jsonl")]
+    tests = [row for file in files for row in read_jsonl(file, PromptRow)]
     cleaned = clean(prompts, rollouts, tests)
     _check(slice, cleaned, rollouts)
     rows = [chat_row(slice.prompt, sample, slice.response) for sample in cleaned.samples]
-    held_out = choose_val([row.id for row in rows], slice.dataset.num_val, slice.seed)
-    train = [row for row in rows if row.id not in held_out]
-    val = [row for row in rows if row.id in held_out]
+    val_ids = choose_val([row.id for row in rows], slice.dataset.num_val, slice.seed)
+    train = [row for row in rows if row.id not in val_ids]
+    val = [row for row in rows if row.id in val_ids]
     num_unsolved = _num_questions(prompts) - _num_questions(rollouts, "kept.jsonl")
     verdicts = json.loads((rollouts / "pass_rates.json").read_bytes())["verdicts"]
     contents = card(rows, len(val), slice.response, num_unsolved, verdicts, cleaned)
@@ -60,12 +61,8 @@ def run(slice: DatasetSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
 
 
 def choose_val(ids: Sequence[str], num_val: int, seed: int) -> frozenset[str]:
-    """The ids held out: those whose hash with the seed comes first."""
+    """The ids of val.json: those whose hash with the seed comes first."""
     return frozenset(sorted(ids, key=lambda id: hashlib.sha256(f"{seed}/{id}".encode()).digest())[:num_val])
-
-
-def _read_tests(folder: Path) -> list[PromptRow]:
-    return read_jsonl(folder / "prompts.jsonl", PromptRow)
 
 
 def _num_questions(folder: Path, name: str = "prompts.jsonl") -> int:

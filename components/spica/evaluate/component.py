@@ -11,12 +11,11 @@ def evaluate(
     slice: str,
     place: str,
     checkpoint: dsl.Input[dsl.Model],
-    benchmarks: dsl.Input[dsl.Dataset],
-    dev: dsl.Input[dsl.Dataset],
+    held_out: dsl.Input[dsl.Dataset],
     scores: dsl.Output[dsl.Artifact],
 ) -> None:
     """Ask every item, judge every answer."""
     from spica.task import run_task
 
-    inputs = {"checkpoint": checkpoint, "benchmarks": benchmarks, "dev": dev}
+    inputs = {"checkpoint": checkpoint, "held-out": held_out}
     run_task(task, "spica.evaluate.run", slice, place, inputs, scores)

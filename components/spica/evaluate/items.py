@@ -40,19 +40,18 @@ class Question(NamedTuple):
         return Key(self.item.row.id, self.repetition_penalty)
 
 
-def read_items(benchmarks: Path, dev: Path) -> list[Item]:
+def read_items(held_out: Path) -> list[Item]:
     """All items in canonical order: benchmarks, then dev, each as its file has them.
 
     Args:
-        benchmarks: Folder of a prompts artifact.
-        dev: Folder of a prompts artifact.
+        held_out: Folder of the prompts artifact with both.
 
     Raises:
         DataError: A line of theirs is no question.
         IntegrityError: There is none, or an id occurs twice.
     """
-    items = [Item(row, benchmarks, row.source) for row in read_jsonl(benchmarks / "prompts.jsonl", PromptRow)]
-    items += [Item(row, dev, DEV) for row in read_jsonl(dev / "prompts.jsonl", PromptRow)]
+    items = [Item(row, held_out, row.source) for row in read_jsonl(held_out / "prompts.jsonl", PromptRow)]
+    items += [Item(row, held_out, DEV) for row in read_jsonl(held_out / "dev.jsonl", PromptRow)]
     counts = Counter(item.row.id for item in items)
     doubled = sorted(row_id for row_id, count in counts.items() if count > 1)
     if doubled or not items:

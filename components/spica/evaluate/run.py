@@ -26,7 +26,7 @@ def run(slice: EvaluateSlice, inputs: Mapping[str, Artifact], out: Workspace, la
 
     Args:
         slice: Prompt, sampling and sizes.
-        inputs: `checkpoint`, `benchmarks` and `dev`.
+        inputs: `checkpoint` and `held-out`.
         out: Where scores go; its scratch holds the journal, so that a killed run repeats what was in flight.
         launcher: Starts the model server.
 
@@ -37,7 +37,7 @@ def run(slice: EvaluateSlice, inputs: Mapping[str, Artifact], out: Workspace, la
     """
     checkpoint = inputs["checkpoint"]
     tokenizer = load_tokenizer(checkpoint.path)
-    items = read_items(inputs["benchmarks"].path, inputs["dev"].path)
+    items = read_items(inputs["held-out"].path)
     questions = plan(items, slice.evaluate.repetition_penalties)
     with Journal(out.scratch / "answers.jsonl") as journal:
         done = journal.rows(Answer)

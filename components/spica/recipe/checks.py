@@ -71,6 +71,15 @@ def _sources(sources: Sources) -> Problems:
         if not listed:
             yield Problem(loc, "an empty list", "at least one source", "add a source")
         yield from _unique(loc, [source.name for source in listed])
+    taken = {source.name for source in sources.benchmarks}
+    for index, source in enumerate(sources.dev):
+        if source.name in taken:
+            yield Problem(
+                ("sources", "dev", index, "name"),
+                f"`{source.name}`, a name of sources.benchmarks too",
+                "a name of its own: benchmarks and dev become one artifact",
+                "give it another name",
+            )
     for index, source in enumerate(sources.benchmarks):
         loc = ("sources", "benchmarks", index)
         if source.name != source.format or source.name not in get_args(Benchmark):

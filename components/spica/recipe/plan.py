@@ -116,8 +116,10 @@ def plan(resolved: Resolved) -> dict[str, Section]:
     """The slice of every task, in the order in which data flows."""
     recipe = resolved.recipe
     tasks: dict[str, Section] = {"student": StudentSlice(student=recipe.models.student)}
-    for task, sources in recipe.sources:
-        tasks[task] = SourcesSlice(seed=recipe.seed, sources=sources)
+    given = recipe.sources
+    tasks["text"] = SourcesSlice(seed=recipe.seed, sources=given.text)
+    tasks["visual"] = SourcesSlice(seed=recipe.seed, sources=given.visual)
+    tasks["held-out"] = SourcesSlice(seed=recipe.seed, sources=given.benchmarks, dev=given.dev)
     tasks["distill-d_t"] = _distill(resolved, recipe.models.teacher, recipe.distill.teacher)
     tasks["dataset-d_t"] = _dataset(recipe, "thought")
     tasks["dataset-control"] = _dataset(recipe, "answer")
@@ -207,8 +209,7 @@ class Slices(NamedTuple):
     student: str
     text: str
     visual: str
-    dev: str
-    benchmarks: str
+    held_out: str
     distill_d_t: str
     dataset_d_t: str
     dataset_control: str

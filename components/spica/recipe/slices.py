@@ -40,10 +40,13 @@ class StudentSlice(Section):
 
 
 class SourcesSlice(Section):
-    """Tasks `text`, `visual`, `dev`, `benchmarks`: read foreign rows into Prompts."""
+    """Tasks `text`, `visual`, `held-out`: read foreign rows into Prompts."""
 
     seed: int
     sources: list[Source]
+    """For `held-out`, the benchmarks."""
+    dev: list[Source] = Field(default_factory=list)
+    """Sources of the dev split, kept apart; only `held-out` has any."""
 
 
 class RequestScale(Section):
@@ -112,7 +115,7 @@ class SftSlice(Section):
 
 
 class EvaluateSlice(Section):
-    """Tasks `evaluate-ARM`: the checkpoint is the input `checkpoint`, items are `benchmarks` and `dev`."""
+    """Tasks `evaluate-ARM`: the checkpoint is the input `checkpoint`, the items are `held-out`."""
 
     seed: int
     arm: Arm

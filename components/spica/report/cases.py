@@ -90,12 +90,12 @@ def choose(outcomes: Outcomes) -> list[str]:
     return [id for _, _, id in sorted(ranked)][:MAX_CASES]
 
 
-def build_cases(outcomes: Outcomes, benchmarks: Path, scores: Mapping[Arm, Path]) -> list[Case]:
+def build_cases(outcomes: Outcomes, held_out: Path, scores: Mapping[Arm, Path]) -> list[Case]:
     """Read pictures and responses of the chosen items, as many as the page has room for.
 
     Args:
         outcomes: what the choice is made from.
-        benchmarks: folder of the prompts artifact, for pictures.
+        held_out: folder of the prompts artifact, for pictures.
         scores: folder of the scores artifact of every arm.
     """
     ids = choose(outcomes)
@@ -105,7 +105,7 @@ def build_cases(outcomes: Outcomes, benchmarks: Path, scores: Mapping[Arm, Path]
     room = MAX_BYTES
     for id in ids:
         item = outcomes.benchmarks[id]
-        pictures = tuple(read_picture(benchmarks / image.path) for image in item.images[:MAX_PICTURES])
+        pictures = tuple(read_picture(held_out / image.path) for image in item.images[:MAX_PICTURES])
         case = Case(
             item,
             _title(item),

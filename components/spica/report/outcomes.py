@@ -68,28 +68,25 @@ def read_rows(path: Path, row_type: type[RowT]) -> Iterator[RowT]:
         raise DataError(_fault(path.name, str(bad[0]), f"a {row_type.__name__} per line"))
 
 
-def read_items(folder: Path) -> dict[str, PromptRow]:
-    """Questions of a prompts artifact by id, in their order.
+def read_items(path: Path) -> dict[str, PromptRow]:
+    """Questions of a row file by id, in their order.
 
     Raises:
         DataError: an id occurs twice.
     """
     items: dict[str, PromptRow] = {}
-    for row in read_rows(folder / "prompts.jsonl", PromptRow):
+    for row in read_rows(path, PromptRow):
         if row.id in items:
-            raise DataError(_fault("prompts.jsonl", f"id {row.id!r} twice", "one row per id"))
+            raise DataError(_fault(path.name, f"id {row.id!r} twice", "one row per id"))
         items[row.id] = row
     return items
 
 
-def read_outcomes(
-    benchmarks: Path, dev: Path, scores: Mapping[Arm, Path], headline_penalty: float
-) -> Outcomes:
+def read_outcomes(held_out: Path, scores: Mapping[Arm, Path], headline_penalty: float) -> Outcomes:
     """Join the scores of all arms with the questions.
 
     Args:
-        benchmarks: folder of a prompts artifact.
-        dev: folder of a prompts artifact.
+        held_out: folder of the prompts artifact with benchmarks and dev.
         scores: folder of the scores artifact of every arm.
         headline_penalty: repetition penalty of the figures shown first.
 
@@ -97,7 +94,7 @@ def read_outcomes(
         DataError: a score answers no question, a question has no score or two, or the headline penalty was
             not run.
     """
-    items, dev_items = read_items(benchmarks), read_items(dev)
+    items, dev_items = read_items(held_out / "prompts.jsonl"), read_items(held_out / "dev.jsonl")
     on_benchmarks: dict[Arm, dict[float, dict[str, Outcome]]] = {}
     on_dev: dict[Arm, dict[float, dict[str, Outcome]]] = {}
     for arm, folder in scores.items():

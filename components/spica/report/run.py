@@ -21,20 +21,20 @@ def run(slice: ReportSlice, inputs: Mapping[str, Artifact], out: Workspace, laun
 
     Args:
         slice: recipe name, gates, headline repetition penalty.
-        inputs: artifacts by task; `benchmarks`, `dev` and `evaluate-ARM` of all five arms must be there, of
-            the others whatever is there is reported.
+        inputs: artifacts by task; `held-out` and `evaluate-ARM` of all five arms must be there, of the
+            others whatever is there is reported.
         out: receives the two files.
         launcher: unused, nothing heavy runs here.
 
     Raises:
         DataError: scores and questions do not match.
     """
-    benchmarks, dev = inputs["benchmarks"].path, inputs["dev"].path
+    held_out = inputs["held-out"].path
     scores = {arm: inputs[f"evaluate-{arm.lower()}"].path for arm in ARMS}
-    outcomes = read_outcomes(benchmarks, dev, scores, slice.headline_repetition_penalty)
+    outcomes = read_outcomes(held_out, scores, slice.headline_repetition_penalty)
     manifests = {task: artifact.manifest for task, artifact in inputs.items()}
     figures = compute(slice, outcomes, inputs)
-    cases = build_cases(outcomes, benchmarks, scores)
+    cases = build_cases(outcomes, held_out, scores)
     content = json.dumps(document(slice, figures, manifests), indent=1, ensure_ascii=False, allow_nan=False)
     (out.path / "report.json").write_text(content + "\n", encoding="utf-8")
     page = render(slice, figures, cases, manifests)

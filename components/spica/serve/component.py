@@ -11,7 +11,7 @@ def serve(
     slice: str,
     place: str,
     report: dsl.Input[dsl.Artifact],
-    dev: dsl.Input[dsl.Dataset],
+    held_out: dsl.Input[dsl.Dataset],
     base: dsl.Input[dsl.Model],
     control: dsl.Input[dsl.Model],
     d_t: dsl.Input[dsl.Model],
@@ -24,7 +24,7 @@ def serve(
 
     inputs = {
         "report": report,
-        "dev": dev,
+        "held-out": held_out,
         "checkpoint-base": base,
         "checkpoint-control": control,
         "checkpoint-D_T": d_t,

@@ -45,7 +45,7 @@ def run(slice: ServeSlice, inputs: Mapping[str, Artifact], out: Workspace, launc
 
     Args:
         slice: Prompt, limits and sizes.
-        inputs: `report`, `dev`, and `checkpoint-ARM` for every arm.
+        inputs: `report`, `held-out`, and `checkpoint-ARM` for every arm.
         out: Where the answer goes.
         launcher: Starts the model server.
 
@@ -54,19 +54,19 @@ def run(slice: ServeSlice, inputs: Mapping[str, Artifact], out: Workspace, launc
         EndpointError: The server died or refused.
     """
     arm = _best_model(inputs["report"].path / "report.json", inputs)
-    dev = inputs["dev"].path
-    row = choose(read_jsonl(dev / "prompts.jsonl", PromptRow))
+    held_out = inputs["held-out"].path
+    row = choose(read_jsonl(held_out / "dev.jsonl", PromptRow))
     server = model_server(slice, inputs[f"checkpoint-{arm}"], out.scratch / "server.log", name=arm)
     with launcher.serve(server) as endpoint:
         try:
-            result = ask_row(slice, endpoint.url, row, dev, endpoint.model)
+            result = ask_row(slice, endpoint.url, row, held_out, endpoint.model)
         except EndpointError:
             endpoint.check()
             raise
     answer = _answer(row, result.text, result.finish_reason, arm)
     if answer.image:
         (out.path / answer.image).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(dev / answer.image, out.path / answer.image)
+        shutil.copyfile(held_out / answer.image, out.path / answer.image)
     (out.path / "answer.json").write_text(answer.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return out.publish("answer", {"model": arm, "correct": int(answer.correct)}, tokens=result.num_tokens)
 

@@ -36,35 +36,39 @@ _MAX_SHOWN = 10
 def run(slice: SourcesSlice, inputs: Mapping[str, Artifact], out: Workspace, launcher: Launcher) -> Manifest:
     """Reads every source of the slice into prompts.jsonl, images/ and quarantine.jsonl.
 
+    Rows of a dev split go to dev.jsonl instead; where the slice has none, there is no such file.
     Metrics: num_rows and num_quarantined, in all and per source (num_rows.NAME).
 
     Raises:
         RecipeError, PrerequisiteError: A URI that cannot be read.
         DataError: A source with no or mostly unusable rows, a benchmark with one, or two sources of one name.
     """
-    rows: list[PromptRow] = []
+    rows: dict[str, list[PromptRow]] = {}
     bad: list[Quarantined] = []
     metrics: dict[str, float | int | str] = {}
-    for index, source in enumerate(slice.sources):
-        if f"num_rows.{source.name}" in metrics:
+    for index, source in enumerate([*slice.sources, *slice.dev]):
+        if source.name in rows:
             raise DataError(
                 Fault("sources", f"two named {source.name!r}", "distinct names", "rename one in the recipe")
             )
         place = materialize(source.uri, out.scratch / f"source-{index}")
         kept, refused = read_source(source, place, out.path, slice.seed)
         metrics |= {f"num_rows.{source.name}": len(kept), f"num_quarantined.{source.name}": len(refused)}
-        rows += kept
+        rows[source.name] = kept
         bad += refused
         log.info("%s: %d rows, %d quarantined", source.name, len(kept), len(refused))
-    if twice := [row_id for row_id, count in Counter(row.id for row in rows).items() if count > 1]:
+    counts = Counter(row.id for kept in rows.values() for row in kept)
+    if twice := [row_id for row_id, count in counts.items() if count > 1]:
         raise DataError(
             Fault(
                 "sources", f"id {twice[0]!r} in two sources", "distinct ids", "rename a source in the recipe"
             )
         )
-    write_jsonl(out.path / "prompts.jsonl", rows)
+    for name, sources in (("prompts.jsonl", slice.sources), ("dev.jsonl", slice.dev)):
+        if sources:
+            write_jsonl(out.path / name, [row for source in sources for row in rows[source.name]])
     write_jsonl(out.path / "quarantine.jsonl", bad)
-    return out.publish("prompts", {"num_rows": len(rows), "num_quarantined": len(bad), **metrics})
+    return out.publish("prompts", {"num_rows": counts.total(), "num_quarantined": len(bad), **metrics})
 
 
 def read_source(

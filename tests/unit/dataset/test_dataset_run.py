@@ -95,12 +95,12 @@ class Inputs:
         files = {
             "prompts": ("prompts.jsonl", self.prompts),
             "rollouts": ("kept.jsonl", self.kept),
-            "benchmarks": ("prompts.jsonl", self.benchmarks),
-            "dev": ("prompts.jsonl", self.dev),
+            "held-out": ("prompts.jsonl", self.benchmarks),
         }
         for name, (file, rows) in files.items():
             (self.folder / name).mkdir(exist_ok=True)
             write_jsonl(self.folder / name / file, rows)
+        write_jsonl(self.folder / "held-out" / "dev.jsonl", self.dev)
         verdicts = {"correct": len(self.kept), "malformed": 2, "refused": 1}
         rates = self.folder / "rollouts" / "pass_rates.json"
         rates.write_text(json.dumps({"verdicts": verdicts}), encoding="utf-8")

@@ -68,18 +68,25 @@ def make_slice(**changes: Any) -> EvaluateSlice:
     )
 
 
-def write_prompts(folder: Path, source: str, num: int, num_steps: int | None = None) -> Artifact:
-    """Text and visual questions in turn, of 1 to 4 steps."""
+def write_held_out(folder: Path, dev: list[PromptRow]) -> Artifact:
+    """An artifact with 16 questions of MathVision and these of dev; pictures lie beside them."""
+    write_jsonl(folder / "prompts.jsonl", make_rows(folder, "mathvision", 16))
+    write_jsonl(folder / "dev.jsonl", dev)
+    return artifact("prompts", folder)
+
+
+def make_rows(folder: Path, source: str, num: int, num_steps: int | None = None) -> list[PromptRow]:
+    """Text and visual questions in turn, of 1 to 4 steps, and their pictures."""
     rng = np.random.default_rng(len(source))
     rows: list[PromptRow] = []
-    (folder / "images").mkdir(parents=True)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
     for number in range(num):
         problem = sample_problem(rng, num_steps or 1 + number // 2 % 4)
         visual = number % 2 == 1
         images: tuple[Image, ...] = ()
         question = f"{problem.scene.cells}\n{problem.question}"
         if visual:
-            name, question = f"images/{number}.png", problem.question
+            name, question = f"images/{source}-{number}.png", problem.question
             (folder / name).write_bytes(render_png(problem.scene, rng))
             images = (Image(path=name, pixels=str(number)),)
         rows.append(
@@ -94,8 +101,7 @@ def write_prompts(folder: Path, source: str, num: int, num_steps: int | None = N
                 meta={"level": str(1 + number % 5)} if source == "mathvision" else {},
             )
         )
-    write_jsonl(folder / "prompts.jsonl", rows)
-    return artifact("prompts", folder)
+    return rows
 
 
 def serve_teacher(state: Path, *options: str) -> Endpoint:

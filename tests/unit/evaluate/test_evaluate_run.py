@@ -16,7 +16,15 @@ from spica.launch.local import LocalLauncher
 from spica.launch.processes import descendants
 from spica.miniature.base import base_path
 
-from .evaluate_examples import Running, artifact, make_slice, serve_teacher, workspace, write_prompts
+from .evaluate_examples import (
+    Running,
+    artifact,
+    make_rows,
+    make_slice,
+    serve_teacher,
+    workspace,
+    write_held_out,
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +32,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     folder = tmp_path_factory.mktemp("inputs")
     return {
         "checkpoint": artifact("checkpoint", base_path()),
-        "benchmarks": write_prompts(folder / "benchmarks", "mathvision", 16),
-        "dev": write_prompts(folder / "dev", "questions", 4),
+        "held-out": write_held_out(folder, make_rows(folder, "questions", 4)),
     }
 
 
@@ -104,7 +111,7 @@ def test_a_doubled_answer_is_an_integrity_error(
 def test_a_question_id_in_benchmarks_and_dev_is_an_integrity_error(
     tmp_path: Path, inputs: dict[str, Artifact], launcher: Running
 ) -> None:
-    same = inputs | {"dev": inputs["benchmarks"]}
+    same = inputs | {"held-out": write_held_out(tmp_path, make_rows(tmp_path, "mathvision", 1))}
     with pytest.raises(IntegrityError, match="id 'mathvision-0' more than once"):
         run(make_slice(), same, workspace(tmp_path), launcher)
 
@@ -132,7 +139,7 @@ def is_guard_of(pid: int, state: Path) -> bool:
 @pytest.mark.slow
 def test_a_real_vllm_server_answers_every_question(tmp_path: Path, inputs: dict[str, Artifact]) -> None:
     out = workspace(tmp_path)
-    one_step = inputs | {"dev": write_prompts(tmp_path / "dev", "dev", 20, num_steps=1)}
+    one_step = inputs | {"held-out": write_held_out(tmp_path, make_rows(tmp_path, "dev", 20, num_steps=1))}
     manifest = run(make_slice(), one_step, out, LocalLauncher(tmp_path / "state"))
     assert len(read_jsonl(out.path / "scores.jsonl", Score)) == 2 * (16 + 20)
     # The shipped base can read one entry, in text and picture, and nothing longer.

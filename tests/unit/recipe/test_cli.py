@@ -34,9 +34,9 @@ def test_every_shipped_recipe_is_checked_when_none_is_named(
 ) -> None:
     assert call(monkeypatch, "check") == 0
     assert capsys.readouterr().out == (
-        "miniature: no fault; laptop, node8, cluster2, cluster64; 21 tasks\n"
-        "virgo-72b: no fault; laptop, node8, cluster64; 21 tasks\n"
-        "virgo-7b: no fault; laptop, node8, cluster64; 21 tasks\n"
+        "miniature: no fault; laptop, node8, cluster2, cluster64; 20 tasks\n"
+        "virgo-72b: no fault; laptop, node8, cluster64; 20 tasks\n"
+        "virgo-7b: no fault; laptop, node8, cluster64; 20 tasks\n"
     )
 
 
@@ -96,7 +96,7 @@ def test_show_as_json_is_one_object(
         "epoch_end_steps": [3, 6, 9],
         "model_state_gib": None,
     }
-    assert (shown["profile"], shown["scale"]["ranks_per_node"], len(shown["tasks"])) == ("laptop", 2, 21)
+    assert (shown["profile"], shown["scale"]["ranks_per_node"], len(shown["tasks"])) == ("laptop", 2, 20)
 
 
 def test_text_in_brackets_is_shown_as_it_is(

@@ -5,7 +5,7 @@ import pytest
 from spica.errors import RecipeError
 from spica.recipe.load import Resolved, parse_recipe, under_profile
 from spica.recipe.plan import Derived, derive, num_training_rows, optimizer_steps, plan, slices_as_json
-from spica.recipe.slices import DistillSlice, Place, ServerScale, SftScale, SftSlice
+from spica.recipe.slices import DistillSlice, Place, ServerScale, SftScale, SftSlice, SourcesSlice
 
 
 @pytest.fixture
@@ -72,8 +72,7 @@ def test_every_task_of_the_pipeline_has_a_slice_in_data_order(resolved: Resolved
         "student",
         "text",
         "visual",
-        "dev",
-        "benchmarks",
+        "held-out",
         "distill-d_t",
         "dataset-d_t",
         "dataset-control",
@@ -91,6 +90,13 @@ def test_every_task_of_the_pipeline_has_a_slice_in_data_order(resolved: Resolved
         "report",
         "serve",
     ]
+
+
+def test_benchmarks_and_dev_are_read_by_one_task_and_kept_apart(resolved: Resolved) -> None:
+    held_out = plan(resolved)["held-out"]
+
+    assert isinstance(held_out, SourcesSlice)
+    assert ([one.name for one in held_out.sources], [one.name for one in held_out.dev]) == (["mmmu"], ["dev"])
 
 
 def test_the_teacher_samples_d_t_and_the_tuned_student_samples_d_sd(resolved: Resolved) -> None:

@@ -84,6 +84,14 @@ CASES = {
         "the same name and format, one of mathverse, mathvision, olympiadbench, mmmu",
         "write the benchmark's name in both keys",
     ),
+    "dev-named-as-a-benchmark": one(
+        "{name: dev, ",
+        "{name: mmmu, ",
+        "16 sources.dev[0].name",
+        "`mmmu`, a name of sources.benchmarks too",
+        "a name of its own: benchmarks and dev become one artifact",
+        "give it another name",
+    ),
     "pixels": one(
         "min_pixels: 784",
         "min_pixels: 6273",

@@ -69,18 +69,17 @@ TASKS: Mapping[str, tuple[Kind, Mapping[str, str], float, int]] = {
     "student": ("checkpoint", {}, 1.2, 0),
     "text": ("prompts", {}, 3.0, 0),
     "visual": ("prompts", {}, 5.4, 0),
-    "benchmarks": ("prompts", {}, 6.1, 0),
-    "dev": ("prompts", {}, 2.3, 0),
+    "held-out": ("prompts", {}, 8.4, 0),
     "distill-d_t": ("rollouts", {"prompts": "text"}, 38.4, 402_113),
     "dataset-d_t": (
         "chat",
-        {"prompts": "text", "rollouts": "distill-d_t", "benchmarks": "benchmarks", "dev": "dev"},
+        {"prompts": "text", "rollouts": "distill-d_t", "held-out": "held-out"},
         5.2,
         0,
     ),
     "dataset-control": (
         "chat",
-        {"prompts": "text", "rollouts": "distill-d_t", "benchmarks": "benchmarks", "dev": "dev"},
+        {"prompts": "text", "rollouts": "distill-d_t", "held-out": "held-out"},
         4.9,
         0,
     ),
@@ -89,7 +88,7 @@ TASKS: Mapping[str, tuple[Kind, Mapping[str, str], float, int]] = {
     "distill-d_sd": ("rollouts", {"prompts": "visual", "teacher": "sft-d_t"}, 61.7, 288_640),
     "dataset-d_sd": (
         "chat",
-        {"prompts": "visual", "rollouts": "distill-d_sd", "benchmarks": "benchmarks", "dev": "dev"},
+        {"prompts": "visual", "rollouts": "distill-d_sd", "held-out": "held-out"},
         4.0,
         0,
     ),
@@ -102,31 +101,31 @@ TASKS: Mapping[str, tuple[Kind, Mapping[str, str], float, int]] = {
     ),
     "evaluate-base": (
         "scores",
-        {"checkpoint": "student", "benchmarks": "benchmarks", "dev": "dev"},
+        {"checkpoint": "student", "held-out": "held-out"},
         41.2,
         9_310,
     ),
     "evaluate-control": (
         "scores",
-        {"checkpoint": "sft-control", "benchmarks": "benchmarks", "dev": "dev"},
+        {"checkpoint": "sft-control", "held-out": "held-out"},
         40.7,
         9_102,
     ),
     "evaluate-d_t": (
         "scores",
-        {"checkpoint": "sft-d_t", "benchmarks": "benchmarks", "dev": "dev"},
+        {"checkpoint": "sft-d_t", "held-out": "held-out"},
         52.4,
         101_420,
     ),
     "evaluate-d_sd": (
         "scores",
-        {"checkpoint": "sft-d_sd", "benchmarks": "benchmarks", "dev": "dev"},
+        {"checkpoint": "sft-d_sd", "held-out": "held-out"},
         50.9,
         98_022,
     ),
     "evaluate-d_t+d_sd": (
         "scores",
-        {"checkpoint": "sft-d_t+d_sd", "benchmarks": "benchmarks", "dev": "dev"},
+        {"checkpoint": "sft-d_t+d_sd", "held-out": "held-out"},
         51.6,
         100_208,
     ),
@@ -135,16 +134,17 @@ TASKS: Mapping[str, tuple[Kind, Mapping[str, str], float, int]] = {
 
 def make_inputs(root: Path, num: int = 210) -> dict[str, Artifact]:
     """All input artifacts of the report; `num` items per benchmark."""
+    held_out = root / "held-out"
     problems = {
-        "benchmarks": [
+        "prompts.jsonl": [
             item
             for place, name in enumerate(("mathverse", "mathvision", "olympiadbench", "mmmu"))
-            for item in _items(root / "benchmarks", name, num, place)
+            for item in _items(held_out, name, num, place)
         ],
-        "dev": _items(root / "dev", "dev", num // 2, 9),
+        "dev.jsonl": _items(held_out, "dev", num // 2, 9),
     }
-    for name, items in problems.items():
-        write_jsonl(root / name / "prompts.jsonl", [row for row, _ in items])
+    for file, items in problems.items():
+        write_jsonl(held_out / file, [row for row, _ in items])
     for place, arm in enumerate(TEXT_RATES):
         rows = [row for items in problems.values() for row in _scores(arm, items, place // 2)]
         write_jsonl(root / f"evaluate-{arm.lower()}" / "scores.jsonl", rows)

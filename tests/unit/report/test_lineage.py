@@ -7,10 +7,10 @@ from .report_example import artifacts, sha
 CHAIN = artifacts(
     Path("nowhere"),
     {
-        "dev": ("prompts", {}, 1.0, 0),
+        "held-out": ("prompts", {}, 1.0, 0),
         "distill-d_t": ("rollouts", {"prompts": "text"}, 1.0, 0),
         "sft-d_t": ("checkpoint", {"student": "student", "chat": "distill-d_t"}, 1.0, 0),
-        "evaluate-d_t": ("scores", {"checkpoint": "sft-d_t", "dev": "dev"}, 1.0, 0),
+        "evaluate-d_t": ("scores", {"checkpoint": "sft-d_t", "held-out": "held-out"}, 1.0, 0),
     },
 )
 ORIGINS = trace({task: artifact.manifest for task, artifact in CHAIN.items()})
@@ -19,7 +19,7 @@ ORIGINS = trace({task: artifact.manifest for task, artifact in CHAIN.items()})
 def test_inputs_are_named_after_the_task_whose_digest_they_carry() -> None:
     assert {origin.task: origin.inputs for origin in ORIGINS}["evaluate-d_t"] == (
         ("checkpoint", "sft-d_t"),
-        ("dev", "dev"),
+        ("held-out", "held-out"),
     )
 
 
@@ -56,4 +56,4 @@ def test_no_two_boxes_lie_on_one_another() -> None:
 
 
 def test_a_task_name_takes_two_lines() -> None:
-    assert (label("sft-d_t+d_sd"), label("dev")) == (("sft", "d_t+d_sd"), ("dev", ""))
+    assert (label("sft-d_t+d_sd"), label("visual")) == (("sft", "d_t+d_sd"), ("visual", ""))

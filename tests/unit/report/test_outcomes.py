@@ -25,38 +25,38 @@ def _score(id: str, source: str = "mathverse", penalty: float = 1.0) -> Score:
     )
 
 
-def _folders(root: Path, scores: list[Score]) -> tuple[Path, Path, Path]:
-    write_jsonl(root / "benchmarks" / "prompts.jsonl", [item("a"), item("b")])
-    write_jsonl(root / "dev" / "prompts.jsonl", [item("a", "dev")])
+def _folders(root: Path, scores: list[Score]) -> tuple[Path, Path]:
+    write_jsonl(root / "held-out" / "prompts.jsonl", [item("a"), item("b")])
+    write_jsonl(root / "held-out" / "dev.jsonl", [item("c", "dev")])
     write_jsonl(root / "scores" / "scores.jsonl", scores)
-    return root / "benchmarks", root / "dev", root / "scores"
+    return root / "held-out", root / "scores"
 
 
-WHOLE = [_score("b"), _score("a"), _score("a", "dev")]
+WHOLE = [_score("b"), _score("a"), _score("c", "dev")]
 
 
 @pytest.fixture(autouse=True)
 def _made(tmp_path: Path) -> None:
-    for name in ("benchmarks", "dev", "scores"):
+    for name in ("held-out", "scores"):
         (tmp_path / name).mkdir()
 
 
 def _read(root: Path, scores: list[Score]) -> object:
-    benchmarks, dev, folder = _folders(root, scores)
-    return read_outcomes(benchmarks, dev, {"base": folder}, 1.0)
+    held_out, folder = _folders(root, scores)
+    return read_outcomes(held_out, {"base": folder}, 1.0)
 
 
 def test_scores_are_joined_by_id_whatever_their_order(tmp_path: Path) -> None:
-    benchmarks, dev, folder = _folders(tmp_path, WHOLE)
-    joined = read_outcomes(benchmarks, dev, {"base": folder}, 1.0)
+    held_out, folder = _folders(tmp_path, WHOLE)
+    joined = read_outcomes(held_out, {"base": folder}, 1.0)
     assert list(joined.benchmarks) == ["a", "b"]
     assert set(joined.headline("base")) == {"a", "b"}
-    assert set(joined.headline_dev("base")) == {"a"}
+    assert set(joined.headline_dev("base")) == {"c"}
 
 
 def test_a_question_without_score_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"evaluate-base: benchmarks.*\n.*no score: 'b'"):
-        _read(tmp_path, [_score("a"), _score("a", "dev")])
+        _read(tmp_path, [_score("a"), _score("c", "dev")])
 
 
 def test_a_score_without_question_is_named(tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_a_headline_penalty_that_was_not_run_is_told_with_those_that_were(tmp_pa
 
 
 def test_a_malformed_line_is_named_by_file_and_number(tmp_path: Path) -> None:
-    benchmarks, dev, folder = _folders(tmp_path, WHOLE)
+    held_out, folder = _folders(tmp_path, WHOLE)
     with (folder / "scores.jsonl").open("a") as file:
         file.write('{"id": 3}\n')
     with pytest.raises(DataError, match=r"scores\.jsonl:4"):
-        read_outcomes(benchmarks, dev, {"base": folder}, 1.0)
+        read_outcomes(held_out, {"base": folder}, 1.0)

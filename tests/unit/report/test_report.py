@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,8 @@ def _changed(inputs: dict[str, Artifact], root: Path, name: str, rows: list[Any]
     """`inputs` with the row file of one artifact replaced; pictures stay behind."""
     file = "scores.jsonl" if name.startswith("evaluate") else "prompts.jsonl"
     (root / name).mkdir()
+    for other in inputs[name].path.glob("*.jsonl"):
+        shutil.copy(other, root / name)
     write_jsonl(root / name / file, rows)
     return {**inputs, name: Artifact(inputs[name].manifest, "", lambda _: root / name)}
 
@@ -133,11 +136,9 @@ def test_markup_of_models_and_data_is_text_on_the_page(inputs: dict[str, Artifac
     scores = read_jsonl(inputs["evaluate-d_t"].path / "scores.jsonl", Score)
     hostile = {"response": HOSTILE, "extracted": HOSTILE, "finish_reason": HOSTILE}
     changed = _changed(inputs, tmp_path, "evaluate-d_t", [row.model_copy(update=hostile) for row in scores])
-    items = read_jsonl(inputs["benchmarks"].path / "prompts.jsonl", PromptRow)
+    items = read_jsonl(inputs["held-out"].path / "prompts.jsonl", PromptRow)
     hostile_item = {"question": HOSTILE, "meta": {HOSTILE: HOSTILE}}
-    changed = _changed(
-        changed, tmp_path, "benchmarks", [row.model_copy(update=hostile_item) for row in items]
-    )
+    changed = _changed(changed, tmp_path, "held-out", [row.model_copy(update=hostile_item) for row in items])
     page = _run(changed, tmp_path / "out")[2]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "{{ 7*7 }}" in page
@@ -162,9 +163,9 @@ def test_endless_responses_leave_the_page_small(inputs: dict[str, Artifact], tmp
 def test_benchmarks_that_know_no_steps_are_reported_without_them(
     inputs: dict[str, Artifact], tmp_path: Path
 ) -> None:
-    items = read_jsonl(inputs["benchmarks"].path / "prompts.jsonl", PromptRow)
+    items = read_jsonl(inputs["held-out"].path / "prompts.jsonl", PromptRow)
     bare = [row.model_copy(update={"num_steps": None, "meta": {}}) for row in items]
-    changed = _changed(inputs, tmp_path, "benchmarks", bare)
+    changed = _changed(inputs, tmp_path, "held-out", bare)
     _, content, page = _run(changed, tmp_path / "out", gates=[])
     assert content["by_steps"]["base"] == {"text": {}, "visual": {}}
     assert "Text-only thoughts lifted visual accuracy" in page

@@ -99,19 +99,19 @@ def question(number: int, num_steps: int | None, visual: bool = True) -> PromptR
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, Artifact]:
-    dev, report = tmp_path / "dev", tmp_path / "report"
-    (dev / "images").mkdir(parents=True)
+    held_out, report = tmp_path / "held-out", tmp_path / "report"
+    (held_out / "images").mkdir(parents=True)
     report.mkdir()
     rng = np.random.default_rng(0)
     problem = sample_problem(rng, 3)
-    (dev / "images/1.png").write_bytes(render_png(problem.scene, rng))
+    (held_out / "images/1.png").write_bytes(render_png(problem.scene, rng))
     gold = Gold(kind="number", value=problem.gold)
     row = question(1, 3).model_copy(update={"question": problem.question, "gold": gold})
-    write_jsonl(dev / "prompts.jsonl", [row, question(2, 8)])
+    write_jsonl(held_out / "dev.jsonl", [row, question(2, 8)])
     (report / "report.json").write_text(json.dumps({"best_model": "D_T+D_SD"}))
     return {
         "report": artifact("report", report),
-        "dev": artifact("prompts", dev),
+        "held-out": artifact("prompts", held_out),
         "checkpoint-D_T+D_SD": artifact("checkpoint", tmp_path),
     }
 

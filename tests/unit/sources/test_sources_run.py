@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,10 +28,13 @@ Stage = Callable[..., Artifact]
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
-    """Runs the stage into a real store: stage(source, ..., seed=1)."""
+    """Runs the stage into a real store: stage(source, ..., dev=(), seed=1)."""
 
-    def execute_sources(*sources: dict[str, Any], seed: int = 1) -> Artifact:
-        slice = SourcesSlice(seed=seed, sources=[Source.model_validate(source) for source in sources])
+    def execute_sources(
+        *sources: dict[str, Any], dev: Sequence[dict[str, Any]] = (), seed: int = 1
+    ) -> Artifact:
+        given, kept_apart = ([Source.model_validate(one) for one in part] for part in (sources, dev))
+        slice = SourcesSlice(seed=seed, sources=given, dev=kept_apart)
         store = Store.parse(f"file://{tmp_path / 'store'}")
         return store.open(execute("text", run, slice, {}, store, no_launcher, tmp_path / "state"))
 
@@ -70,6 +73,26 @@ def test_a_source_becomes_prompt_rows(stage: Stage, tmp_path: Path) -> None:
         "num_rows.mine": 1,
         "num_quarantined.mine": 0,
     }
+
+
+def test_a_dev_split_lies_beside_the_prompts_with_one_folder_of_pictures_and_one_quarantine(
+    stage: Stage, tmp_path: Path
+) -> None:
+    source = write_questions(tmp_path / "data", question("1", image="1.png"))
+    (tmp_path / "data/1.png").write_bytes(png())
+    other = write_questions(tmp_path / "other", question("1", image="1.png"), "[1]\n") | {"name": "dev"}
+    (tmp_path / "other/1.png").write_bytes(png())
+    made = stage(source, dev=[other])
+    (row,), (dev,) = prompts(made), read_jsonl(made.path / "dev.jsonl", PromptRow)
+    assert (row.id, dev.id, row.images) == ("mine-1", "dev-1", dev.images)
+    assert len(list((made.path / "images").iterdir())) == 1
+    assert [reason.split(": ")[0] for reason in quarantine(made)] == ["dev/questions.jsonl:2"]
+    assert made.manifest.metrics["num_rows"] == 2
+
+
+def test_questions_without_a_dev_split_have_no_such_file(stage: Stage, tmp_path: Path) -> None:
+    made = stage(write_questions(tmp_path / "data", question("1")))
+    assert not (made.path / "dev.jsonl").exists()
 
 
 def test_bad_lines_rows_and_pictures_are_put_aside_with_file_line_and_reason(
@@ -157,6 +180,15 @@ def test_two_sources_of_one_name_are_refused(stage: Stage, tmp_path: Path) -> No
     source = write_questions(tmp_path / "data", question("1"))
     with pytest.raises(DataError, match="two named 'mine'"):
         stage(source, source)
+    with pytest.raises(DataError, match="two named 'mine'"):
+        stage(source, dev=[source])
+
+
+def test_an_id_that_a_benchmark_and_a_dev_question_share_is_refused(stage: Stage, tmp_path: Path) -> None:
+    source = write_questions(tmp_path / "data", question("a-1")) | {"name": "x"}
+    other = write_questions(tmp_path / "other", question("1")) | {"name": "x-a"}
+    with pytest.raises(DataError, match="id 'x-a-1' in two sources"):
+        stage(source, dev=[other])
 
 
 def test_a_changed_byte_of_the_data_runs_again_and_a_moved_folder_does_not(
