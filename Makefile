@@ -38,12 +38,10 @@ cluster-down: setup  ## take it down again, whatever state it is in
 	@PYTHONPATH=tests/cluster $(VENV)/python -m bed down
 
 test-cluster: images  ## the tests on that cluster, or on the one of KUBECONFIG
-	@[ -n "$$KUBECONFIG" ] || $(MAKE) -s cluster
-	@$(VENV)/python -m pytest -m "cluster and not full" tests/cluster
+	@PYTHONPATH=tests/cluster $(VENV)/python -m bed test "cluster and not full"
 
 test-cluster-full: images  ## the same and the campaign of faults
-	@[ -n "$$KUBECONFIG" ] || $(MAKE) -s cluster
-	@$(VENV)/python -m pytest -m cluster tests/cluster
+	@PYTHONPATH=tests/cluster $(VENV)/python -m bed test cluster
 
 base: setup  ## train the miniature's shipped base model again from nothing (minutes)
 	@$(VENV)/python -m spica.miniature.base --out components/spica/miniature/data/base

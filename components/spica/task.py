@@ -42,11 +42,7 @@ _ORPHAN_GRACE_S = 45.0  # a training job gets 30 s to save, and its saving may b
 
 
 def make_launcher(place: Place) -> Launcher:
-    """The launcher that a profile names.
-
-    Raises:
-        PrerequisiteError: no cluster can be reached.
-    """
+    """The launcher that a profile names."""
     if place.launcher == "kubernetes" and place.kubernetes:
         from spica.cluster.launcher import KubernetesLauncher
 

@@ -153,18 +153,23 @@ def doctor(
         str | None, typer.Option(help="The recipe's first profile on Kubernetes when left out.")
     ] = None,
     cluster: Annotated[bool, typer.Option("--cluster", help="Look at the cluster, too.")] = False,
+    endpoint: Annotated[
+        str, typer.Option(envvar="KFP_ENDPOINT", help="With --cluster: URL of KFP, to look at that, too.")
+    ] = "",
+    steps: Annotated[
+        str, typer.Option(help="NAMESPACE:ACCOUNT of the steps of pipelines; found out when left out.")
+    ] = "",
+    token_env: TokenOption = None,
 ) -> None:
     """Look at all that a profile needs of its store and its cluster; says per line what to do."""
-    from itertools import chain
-
-    from spica.cluster.doctor import examine, examine_store
     from spica.cluster.finding import State
     from spica.recipe.load import load_recipe, read_recipe
+    from spica_pipelines.doctor import findings
 
     on_cluster = [name for name, scale in read_recipe(recipe).profiles.items() if scale.kubernetes]
     resolved = load_recipe(recipe, profile or next(iter(on_cluster), "cluster64"))
     faults = 0
-    for finding in chain(examine(resolved) if cluster else (), examine_store(resolved.store)):
+    for finding in findings(resolved, cluster, endpoint, steps, token_env):
         print(finding, flush=True)
         faults += finding.state is State.FAULT
     if faults:

@@ -104,4 +104,5 @@ def cancel(
     from spica_pipelines.server import Server
     from spica_pipelines.show_remote import print_ended
 
-    print_ended(end(Server(endpoint, token_env), run, namespace))
+    server = Server(endpoint, token_env)
+    print_ended(run, end(server, run, namespace), server, namespace)

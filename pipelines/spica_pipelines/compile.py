@@ -19,8 +19,6 @@ from spica.recipe.load import Resolved
 from spica.recipe.schema import Kubernetes
 from spica_pipelines.post_training import post_training
 
-CPU_POOL = {"spica.dev/pool": "cpu"}
-"""Node label of the machines that carry the steps, as manifests/README.md asks for it."""
 POD_LABELS = {"app.kubernetes.io/part-of": "spica", "app.kubernetes.io/component": "pipeline"}
 S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
 PROXY_KEYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -90,7 +88,7 @@ def package(resolved: Resolved, namespace: str = "") -> Package:
     labels = sorted(spec["deploymentSpec"]["executors"])
     if resolved.scale.launcher == "local" or kubernetes is None:
         return Package(spec, {"platforms": {}})
-    environment = {**ENVIRONMENT, **_certificates(kubernetes)}
+    environment = {**ENVIRONMENT, **certificates(kubernetes)}
     if namespace:
         environment["SPICA_NAMESPACE"] = namespace
     for label in labels:
@@ -121,7 +119,7 @@ def step(label: str) -> Step:
 
 
 def platform(kubernetes: Kubernetes, api_key_env: str | None, labels: list[str]) -> dict[str, Any]:
-    """The platform document of a profile: the CPU pool, and secrets by name.
+    """The platform document of a profile: the pool of the steps, and secrets by name.
 
     Args:
         kubernetes: the profile's section.
@@ -138,7 +136,7 @@ def platform(kubernetes: Kubernetes, api_key_env: str | None, labels: list[str])
         if kubernetes.secrets.teacher and api_key_env and label.startswith("exec-distill"):
             secrets.append(_secret(kubernetes.secrets.teacher, (api_key_env,)))
         configs[label] = {
-            "nodeSelector": {"labels": dict(CPU_POOL)},
+            "nodeSelector": {"labels": node_selector(kubernetes)},
             "podMetadata": {"labels": dict(POD_LABELS)},
             "secretAsEnv": secrets,
         }
@@ -152,7 +150,13 @@ def _secret(name: str, variables: tuple[str, ...]) -> dict[str, Any]:
     return {"secretName": name, "keyToEnv": [{"secretKey": key, "envVar": key} for key in variables]}
 
 
-def _certificates(kubernetes: Kubernetes) -> dict[str, str]:
+def node_selector(kubernetes: Kubernetes) -> dict[str, str]:
+    """Label of the nodes that carry the steps."""
+    return {"spica.dev/pool": kubernetes.step_node_pool}
+
+
+def certificates(kubernetes: Kubernetes) -> dict[str, str]:
+    """Variables by which clients find the authority's certificates, where the profile names some."""
     if not kubernetes.secrets.ca_bundle:
         return {}
     variables = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")

@@ -6,12 +6,14 @@ import yaml
 
 from spica.artifacts.manifest import canonical_json, sha256_of
 from spica.images import image
-from spica_pipelines.compile import CPU_POOL, PROXY_KEYS
-from spica_pipelines.submit import Order
+from spica.recipe.schema import Kubernetes
+from spica_pipelines.compile import CA_FOLDER, PROXY_KEYS, certificates, node_selector
+from spica_pipelines.submit import Order, require_kubernetes
 
 TOKEN_FOLDER = "/var/run/secrets/kubeflow/pipelines"
 RECIPE_FOLDER = "/etc/spica/recipe"
 LABELS = {"app.kubernetes.io/part-of": "spica", "app.kubernetes.io/component": "submit"}
+SERVICE_ACCOUNT = "spica-submit"
 KEPT_S = 86_400
 DEADLINE_S = 600
 
@@ -20,10 +22,11 @@ def objects(order: Order, endpoint: str) -> str:
     """A ConfigMap with the recipe and a Job that runs `spica submit`, as one YAML stream.
 
     Names carry a digest: an applied Job cannot be changed, so another recipe is another Job.
+
+    Raises:
+        RecipeError: a profile of this machine.
     """
-    secrets = order.resolved.scale.kubernetes.secrets if order.resolved.scale.kubernetes else None
-    proxy = secrets.proxy if secrets else None
-    pod = _pod(_command(order, endpoint), proxy)
+    pod = _pod(order, endpoint, require_kubernetes(order.resolved))
     digest = sha256_of(canonical_json([order.text, pod]))[:8]
     name = f"submit-{order.resolved.recipe.name}-{digest}"
     pod["spec"]["volumes"][0]["configMap"]["name"] = name
@@ -61,49 +64,57 @@ def _command(order: Order, endpoint: str) -> list[str]:
     return ["sh", "-ec", read, "submit", *words]
 
 
-def _pod(command: list[str], proxy: str | None) -> dict[str, Any]:
-    container: dict[str, Any] = {
+def _pod(order: Order, endpoint: str, kubernetes: Kubernetes) -> dict[str, Any]:
+    token = {"audience": "pipelines.kubeflow.org", "expirationSeconds": 3600, "path": "token"}
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "serviceAccountName": SERVICE_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "nodeSelector": node_selector(kubernetes),
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(_command(order, endpoint), kubernetes)],
+        "volumes": [
+            {"name": "recipe", "configMap": {"name": ""}},
+            {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+        ],
+    }
+    if kubernetes.secrets.ca_bundle:
+        pod["volumes"].append({"name": "ca", "configMap": {"name": kubernetes.secrets.ca_bundle}})
+    return {"metadata": {"labels": LABELS}, "spec": pod}
+
+
+def _container(command: list[str], kubernetes: Kubernetes) -> dict[str, Any]:
+    environment = {"SPICA_IMAGE_CONTROL": image("control"), "HOME": "/tmp", **certificates(kubernetes)}
+    env: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in environment.items()]
+    mounts = [
+        {"name": "recipe", "mountPath": RECIPE_FOLDER, "readOnly": True},
+        {"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True},
+        {"name": "tmp", "mountPath": "/tmp"},
+    ]
+    if kubernetes.secrets.ca_bundle:
+        mounts.append({"name": "ca", "mountPath": CA_FOLDER, "readOnly": True})
+    if proxy := kubernetes.secrets.proxy:
+        env += [
+            {"name": key, "valueFrom": {"secretKeyRef": {"name": proxy, "key": key}}} for key in PROXY_KEYS
+        ]
+    return {
         "name": "submit",
         "image": image("control"),
         "command": command,
-        "env": [{"name": "SPICA_IMAGE_CONTROL", "value": image("control")}],
+        "env": env,
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [
-            {"name": "recipe", "mountPath": RECIPE_FOLDER, "readOnly": True},
-            {"name": "token", "mountPath": TOKEN_FOLDER, "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},
-        ],
+        "volumeMounts": mounts,
         "workingDir": "/tmp",
-    }
-    if proxy:
-        container["env"] += [
-            {"name": key, "valueFrom": {"secretKeyRef": {"name": proxy, "key": key}}} for key in PROXY_KEYS
-        ]
-    token = {"audience": "pipelines.kubeflow.org", "expirationSeconds": 3600, "path": "token"}
-    return {
-        "metadata": {"labels": LABELS},
-        "spec": {
-            "restartPolicy": "Never",
-            "serviceAccountName": "spica-pipeline",
-            "automountServiceAccountToken": False,
-            "nodeSelector": dict(CPU_POOL),
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": 10001,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [container],
-            "volumes": [
-                {"name": "recipe", "configMap": {"name": ""}},
-                {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
-                {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
-            ],
-        },
     }
 
 

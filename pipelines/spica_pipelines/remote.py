@@ -143,23 +143,24 @@ def chosen_tasks(run: RemoteRun, name: str | None) -> list[RemoteTask]:
     raise PrerequisiteError(Fault(run.run, "no task has run", "a task that ran", f"`spica status {run.run}`"))
 
 
-def cancel(server: Server, run: str, namespace: str = "", timeout_s: float = CANCEL_TIMEOUT_S) -> RemoteRun:
-    """End a run, wait until it has ended, and return it as it was before.
+def cancel(server: Server, run: str, namespace: str = "", timeout_s: float = CANCEL_TIMEOUT_S) -> bool:
+    """End a run and wait until it has ended; False when it had before. Nothing else of it is read.
 
     Raises:
+        PrerequisiteError: no such run, or the server does not answer.
         EndpointError: it goes on after `timeout_s`.
     """
-    before = read_run(server, run, namespace)
-    if before.has_ended:
-        return before
+    found = _find(server, run, namespace)
+    if found.state in ENDED:
+        return False
     with server.faults(f"the end of run {run}"):
-        server.runs.run_service_terminate_run(before.id, _request_timeout=TIMEOUT_S)
+        server.runs.run_service_terminate_run(found.run_id, _request_timeout=TIMEOUT_S)
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         with server.faults(f"run {run}"):
-            state = server.runs.run_service_get_run(before.id, _request_timeout=TIMEOUT_S).state
+            state = server.runs.run_service_get_run(found.run_id, _request_timeout=TIMEOUT_S).state
         if state in ENDED:
-            return before
+            return True
         time.sleep(1)
     found = f"{state} {timeout_s:.0f} s after it was told to end"
     raise EndpointError(Fault(f"run {run}", found, "FAILED or CANCELED", "look into the engine's controller"))

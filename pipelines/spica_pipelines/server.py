@@ -4,13 +4,15 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, NamedTuple
+from urllib.request import getproxies, proxy_bypass
 
 import kfp_server_api as kfp
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, MaxRetryError
+from urllib3.util import parse_url
 
 from spica.errors import EndpointError, Fault, PrerequisiteError, RecipeError, SpicaError
 from spica_pipelines.fit import Version
@@ -38,7 +40,7 @@ class Server:
     """A connection to one API server.
 
     Reading is tried again when the server is away for a moment; writing only while no connection stands, so
-    that nothing is done twice.
+    that nothing is done twice. $HTTPS_PROXY and $NO_PROXY are obeyed.
     """
 
     def __init__(self, endpoint: str, token_env: str | None = None) -> None:
@@ -62,6 +64,10 @@ class Server:
             total=3, read=0, redirect=3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504)
         )
         config.ssl_ca_cert = next((os.environ[name] for name in CA_VARIABLES if os.environ.get(name)), None)
+        with self.faults(VERSION):
+            address = parse_url(self.endpoint)
+        if not proxy_bypass(address.host or ""):
+            config.proxy = getproxies().get(str(address.scheme))
         if token_env:
             config.api_key = {"authorization": _token(token_env)}
             config.api_key_prefix = {"authorization": "Bearer"}
@@ -108,6 +114,13 @@ class Server:
         if answer.status >= 300:
             raise kfp.ApiException(http_resp=answer)
         return str(answer.data.decode(errors="replace"))
+
+    def page_of(self, run_id: str) -> str | None:
+        """Address of a run in the browser; None where the server has no pages."""
+        with suppress(kfp.ApiException, HTTPError):
+            if re.match(r"\s*<(!doctype html|html)", self.text("/"), re.IGNORECASE):
+                return f"{self.endpoint}/#/runs/details/{run_id}"
+        return None
 
     @contextmanager
     def faults(self, wanted: str) -> Iterator[None]:

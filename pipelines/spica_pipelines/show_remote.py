@@ -24,7 +24,7 @@ def print_submitted(made: Submitted, order: Order, server: Server) -> None:
         f"run {made.run}": f"{order.resolved.recipe.name} under {order.resolved.profile}",
         "pipeline": made.version,
         "store": made.store,
-        "look": f"{server.endpoint}/#/runs/details/{made.id}",
+        "look": server.page_of(made.id) or f"no page at {server.endpoint}; there the run is {made.id}",
         "next": f"spica status {made.run}{where}",
         "": f"spica logs {made.run} TASK{where}",
         " ": f"spica cancel {made.run}{where}",
@@ -57,14 +57,14 @@ def print_status(run: RemoteRun, server: Server, namespace: str) -> None:
         print(f"{label}: {text}")
 
 
-def print_ended(run: RemoteRun) -> None:
-    """Say what a `spica cancel` ended."""
-    ended = [task.name for task in run.tasks if task.state in ("pending", "running")]
-    started = [task.name for task in run.tasks if task.state == "waiting"]
-    print(
-        f"{run.run}: ended while {_listed(ended) or 'nothing'} ran; {len(started)} tasks were never started"
-    )
-    print("what is in the store stays, and the same `spica submit` goes on from there")
+def print_ended(run: str, was_running: bool, server: Server, namespace: str) -> None:
+    """Say what a `spica cancel` did."""
+    if not was_running:
+        print(f"{run}: it had ended before")
+    else:
+        print(f"{run}: ended; the reaper ends its jobs and servers within seconds")
+        print("what is in the store stays, and the same `spica submit` goes on from there")
+    print(f"next: spica status {run}{_options(server, namespace)}")
 
 
 def as_values(run: RemoteRun) -> dict[str, Any]:

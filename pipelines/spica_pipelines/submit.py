@@ -14,6 +14,7 @@ import yaml
 
 from spica.errors import Fault, RecipeError
 from spica.recipe.load import Resolved, parse_recipe
+from spica.recipe.schema import Kubernetes
 from spica_pipelines.compile import Package, package
 from spica_pipelines.fit import fit
 from spica_pipelines.server import TIMEOUT_S, Server
@@ -61,7 +62,7 @@ def submit(order: Order, server: Server) -> Submitted:
         PrerequisiteError: the server cannot be reached, refuses, or would not run the package as it is meant.
     """
     resolved = order.resolved
-    _require_kubernetes(resolved)
+    require_kubernetes(resolved)
     health = server.health
     if not health.is_known:
         version = ".".join(map(str, health.version))
@@ -73,6 +74,8 @@ def submit(order: Order, server: Server) -> Submitted:
     fitted = fit(package(resolved, order.namespace), health.version)
     team = order.namespace if health.multi_user else ""
     version = _version(server, fitted, team)
+    # No service account: the server has one for steps (pipeline-runner, or the team's default-editor), and
+    # manifests/README.md binds rights to that.
     body = kfp.V2beta1Run(
         display_name=run,
         description=f"{resolved.recipe.name} under {resolved.profile}; store {store}",
@@ -104,9 +107,14 @@ def changed(order: Order, store: str) -> str:
     return text
 
 
-def _require_kubernetes(resolved: Resolved) -> None:
-    if resolved.scale.launcher == "kubernetes":
-        return
+def require_kubernetes(resolved: Resolved) -> Kubernetes:
+    """The part of a profile that says how its pods run.
+
+    Raises:
+        RecipeError: a profile of this machine.
+    """
+    if resolved.scale.launcher == "kubernetes" and resolved.scale.kubernetes:
+        return resolved.scale.kubernetes
     others = [name for name, scale in resolved.recipe.profiles.items() if scale.launcher == "kubernetes"]
     raise RecipeError(
         Fault(

@@ -1,10 +1,11 @@
-"""Namespaces for tests on the cluster: an empty one for each, and a team's for all that train and serve."""
+"""What tests on the cluster share: namespaces, the store, and the table of what was measured."""
 
 import os
 import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -15,13 +16,49 @@ from bed.objects import apply, kubectl
 from bed.objects import namespace as namespace_manifest
 from spica.images import image
 
+from .figures import Figures, Measure
 from .storage import KEYS, OUTSIDE, storage_secret
+
+if TYPE_CHECKING:
+    from spica.artifacts.manifest import Manifest
+
+    from .training_world import World
 
 # The tests of the test cluster say nothing about anybody else's.
 collect_ignore = [] if os.environ.get("KUBECONFIG", "") in ("", str(KUBECONFIG)) else ["test_bed.py"]
 
 ROOT = Path(__file__).parents[2]
 OVERLAY = ROOT / "manifests" / "overlays" / "dev"
+FIGURES = pytest.StashKey[Figures]()
+IS_CAMPAIGN = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = Figures()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    session.config.stash[IS_CAMPAIGN] = any(item.get_closest_marker("full") for item in session.items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table; the campaign also writes it down."""
+    figures = config.stash[FIGURES]
+    if not figures:
+        return
+    terminalreporter.section("measured")
+    terminalreporter.write_line(figures.table())
+    if config.stash[IS_CAMPAIGN]:
+        ended = {how: terminalreporter.getreports(how) for how in ("passed", "failed", "error")}
+        bad = [report.nodeid.rpartition("/")[2] for how in ("failed", "error") for report in ended[how]]
+        session = f"{len(ended['passed'])} passed" + (f", failed: {', '.join(bad)}" if bad else "")
+        terminalreporter.write_line(f"written to {figures.write(session)}")
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Measure:
+    """Puts a row into the table: what, what it must reach, what was measured."""
+    return request.config.stash[FIGURES].add
 
 
 @pytest.fixture
@@ -56,7 +93,44 @@ def team(storage: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
     volume = (OVERLAY / "volume.yaml").read_text()
     apply(volume.replace("NAMESPACE", name).replace("ENVIRONMENT", str(Path(sys.prefix).resolve())))
     apply(kubectl("kustomize", folder))
-    kubectl("apply", "-n", name, "-f", "-", stdin=storage_secret("spica-s3"))
+    for where in (name, "kubeflow"):
+        kubectl("apply", "-n", where, "-f", "-", stdin=storage_secret("spica-s3"))
+    _let_pipelines_in(name)
     yield name
+    for role in ("spica-reaper", "spica-steps"):
+        kubectl("delete", "rolebinding,role", f"{role}-{name}", "-n", "kubeflow")
     kubectl("delete", "namespace", name, "--timeout=180s")
     kubectl("delete", "persistentvolume", f"spica-environment-{name}")
+
+
+def _let_pipelines_in(team: str) -> None:
+    """What the guide gives a second team beside a standalone KFP; the roles are the team's own, too."""
+    runner = ("--role=spica-pipeline", "--serviceaccount=kubeflow:pipeline-runner")
+    kubectl("create", "rolebinding", "spica-pipeline-runner", "-n", team, *runner)
+    reads = {
+        ("spica-reaper", f"{team}:spica-reaper"): "workflows.argoproj.io",
+        ("spica-steps", "kubeflow:pipeline-runner"): "pods",
+    }
+    for (role, account), resource in reads.items():
+        name = f"{role}-{team}"
+        kubectl("create", "role", name, "-n", "kubeflow", "--verb=get", f"--resource={resource}")
+        bound = (f"--role={name}", f"--serviceaccount={account}")
+        kubectl("create", "rolebinding", name, "-n", "kubeflow", *bound)
+
+
+@pytest.fixture(scope="session")
+def world(team: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator["World"]:
+    """Where trainings are started by processes of this machine, in the team's namespace."""
+    from .training_world import World  # torch is not for those who only look at objects
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", os.environ.get("KUBECONFIG") or str(KUBECONFIG))
+        patch.setenv("SPICA_NAMESPACE", team)
+        patch.setenv("SPICA_STATE", str(tmp_path_factory.mktemp("cache")))
+        yield World(team, tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(world: "World") -> "Manifest":
+    """The training that all others are compared with."""
+    return world.start("undisturbed").finish()

@@ -1,8 +1,10 @@
 """The test cluster itself: each operator does its work once, on real pods where pods are real."""
 
+import contextlib
 import json
 import os
 import string
+import subprocess
 import sys
 import time
 import urllib.request
@@ -13,9 +15,11 @@ from typing import Any
 import boto3
 import pytest
 
-from bed import images
+from bed import images, network
 from bed.layout import KFP_IP, MINIO_IP, STATE
 from bed.objects import kubectl, unready
+
+from .figures import Measure
 
 pytestmark = pytest.mark.cluster
 EXAMPLES = Path(__file__).parent / "examples"
@@ -48,6 +52,32 @@ def test_no_process_of_the_cluster_is_in_the_network_of_the_machine() -> None:
     pids = [int(file.read_text().split()[0]) for file in (STATE / "pid").iterdir()]
     assert len(pids) == 8
     assert machine not in {os.stat(f"/proc/{pid}/ns/net").st_ino for pid in pids}
+
+
+def test_memory_and_start_are_what_one_machine_has(figure: Measure) -> None:
+    pss_kib = 0
+    for process in network.pids():
+        with contextlib.suppress(OSError, ValueError):
+            rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+            pss_kib += int(rollup.partition("\nPss:")[2].split()[0])
+    started_s = (STATE / "up_s").read_text()
+    measured = f"{pss_kib / 2**20:.1f} GiB (PSS), last start {started_s} s"
+    figure("make cluster: memory, warm start", "<= 4 GB, <= 90 s", measured)
+    assert pss_kib < 4 * 2**20
+
+
+def test_a_second_cluster_is_refused_and_told_who_holds_the_machine(tmp_path: Path, figure: Measure) -> None:
+    command = [sys.executable, "-m", "bed", "up"]
+    environment = os.environ | {"SPICA_CACHE": str(tmp_path), "PYTHONPATH": str(EXAMPLES.parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    figure(
+        "make cluster: a second one",
+        "side by side, or a lock that says who",
+        f"refused, exit {done.returncode}",
+    )
+    assert done.returncode == 3
+    assert f"state in {STATE}" in done.stderr
+    assert "make cluster-down" in done.stderr
 
 
 def test_two_real_pods_reduce_over_gloo(namespace: str) -> None:

@@ -21,6 +21,8 @@ from bed.processes import wait_until
 from bed.programs import binary
 from spica.errors import StageError
 
+from .figures import Measure
+
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "manifests" / "README.md").read_text()
@@ -43,6 +45,11 @@ IPC_LOCK = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"],
 Object = dict[str, Any]
 
 
+def whole_pod(**change: Any) -> Object:
+    """The peaceful pod with another securityContext of its own."""
+    return {"securityContext": {**PEACEFUL["securityContext"], **change}}
+
+
 @pytest.fixture(scope="module")
 def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The team's part of overlay dev under another namespace, as the guide tells a second team to do it."""
@@ -58,19 +65,26 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def team(overlay: Path) -> Iterator[str]:
     kubectl("apply", "--server-side", "--validate=strict", "-k", overlay)
+    for account, role in (("a-step", "spica-pipeline"), ("a-person", "spica-user")):
+        bound = ("--role", role, "--serviceaccount", f"{overlay.name}:{account}")
+        kubectl("create", "serviceaccount", account, "-n", overlay.name)
+        kubectl("create", "rolebinding", account, "-n", overlay.name, *bound)
     yield overlay.name
     kubectl("delete", "--timeout=180s", "-k", overlay)
 
 
 @pytest.mark.parametrize("folder", ["base", "overlays/dev", "overlays/gpu"])
-def test_every_object_is_admitted_strictly(folder: str, team: str) -> None:
-    rendered = yaml.safe_load_all(kubectl("kustomize", ROOT / "manifests" / folder))
+def test_every_object_is_admitted_strictly(folder: str, team: str, figure: Measure) -> None:
+    rendered = [*yaml.safe_load_all(kubectl("kustomize", ROOT / "manifests" / folder))]
     text = "---\n".join(yaml.safe_dump(_in_namespace(item, team)) for item in rendered)
     said = kubectl(
         "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-",
         stdin=text,
     )  # fmt: skip
-    assert len(said.splitlines()) == text.count("\nkind: ")
+    num_admitted = len(said.splitlines())
+    assert num_admitted == len(rendered)
+    measured = f"{num_admitted} of {len(rendered)}"
+    figure(f"objects: manifests/{folder}", "100 % admitted, server-side, strict", measured)
 
 
 def test_a_second_apply_changes_nothing(overlay: Path, team: str) -> None:
@@ -80,39 +94,11 @@ def test_a_second_apply_changes_nothing(overlay: Path, team: str) -> None:
     assert kubectl("diff", "--server-side", "-k", overlay) == ""
 
 
+NOBODY: set[str] = set()
 RIGHTS = {
-    "spica-pipeline": {
-        "create pytorchjobs.kubeflow.org",
-        "get pytorchjobs.kubeflow.org",
-        "list pytorchjobs.kubeflow.org",
-        "watch pytorchjobs.kubeflow.org",
-        "patch pytorchjobs.kubeflow.org",
-        "delete pytorchjobs.kubeflow.org",
-        "create inferenceservices.serving.kserve.io",
-        "get inferenceservices.serving.kserve.io",
-        "list inferenceservices.serving.kserve.io",
-        "watch inferenceservices.serving.kserve.io",
-        "patch inferenceservices.serving.kserve.io",
-        "delete inferenceservices.serving.kserve.io",
-        "get workloads.kueue.x-k8s.io",
-        "list workloads.kueue.x-k8s.io",
-        "watch workloads.kueue.x-k8s.io",
-        "get pods",
-        "list pods",
-        "watch pods",
-        "get events",
-        "list events",
-        "watch events",
-        "get services",
-        "get pods/log",
-        "get podtemplates",
-        "create leases.coordination.k8s.io",
-        "get leases.coordination.k8s.io",
-        "patch leases.coordination.k8s.io",
-        "delete leases.coordination.k8s.io",
-    },
-    "spica-train": set(),
-    "spica-serve": set(),
+    "spica-train": NOBODY,
+    "spica-serve": NOBODY,
+    "spica-submit": NOBODY,
     "spica-reaper": {
         "get pytorchjobs.kubeflow.org",
         "list pytorchjobs.kubeflow.org",
@@ -122,17 +108,52 @@ RIGHTS = {
         "delete inferenceservices.serving.kserve.io",
         "get workflows.argoproj.io",
         "get leases.coordination.k8s.io",
+        "list leases.coordination.k8s.io",
+        "delete leases.coordination.k8s.io",
+    },
+    "a-step": {
+        "create pytorchjobs.kubeflow.org",
+        "get pytorchjobs.kubeflow.org",
+        "watch pytorchjobs.kubeflow.org",
+        "patch pytorchjobs.kubeflow.org",
+        "delete pytorchjobs.kubeflow.org",
+        "create inferenceservices.serving.kserve.io",
+        "get inferenceservices.serving.kserve.io",
+        "delete inferenceservices.serving.kserve.io",
+        "list workloads.kueue.x-k8s.io",
+        "get localqueues.kueue.x-k8s.io",
+        "get pods",
+        "list pods",
+        "list events",
+        "get services",
+        "get pods/log",
+        "get podtemplates",
     },
 }
 
 
 @pytest.mark.parametrize("account", RIGHTS)
-def test_a_service_account_may_do_this_and_nothing_else(account: str, team: str) -> None:
+def test_an_account_may_do_this_and_nothing_else(account: str, team: str, figure: Measure) -> None:
     everybody = rights("default", "default", "default")
-    assert rights(team, account, team) - everybody == RIGHTS[account]
+    found = rights(team, account, team) - everybody
+    assert found == RIGHTS[account]
     assert rights(team, account, "default") == everybody
     for resource in ("nodes", "secrets", "clusterqueues.kueue.x-k8s.io", "clusterroles"):
         assert not may(f"system:serviceaccount:{team}:{account}", "get", resource, team)
+    measured = f"{len(found - RIGHTS[account])} beyond {len(RIGHTS[account])} listed"
+    figure(f"access: rights of {account}", "0 beyond the listed", measured)
+
+
+def test_a_person_may_do_what_a_step_may_but_read_no_secret(team: str) -> None:
+    found = rights(team, "a-person", team)
+    assert found > RIGHTS["a-step"] | {"patch leases.coordination.k8s.io", "get localqueues.kueue.x-k8s.io"}
+    kept = {
+        "secrets",
+        "pods/exec",
+        "roles.rbac.authorization.k8s.io",
+        "rolebindings.rbac.authorization.k8s.io",
+    }
+    assert [right for right in found if right.partition(" ")[2] in kept] == []
 
 
 def test_a_pod_under_restricted_is_admitted(team: str) -> None:
@@ -154,6 +175,11 @@ def test_a_pod_under_restricted_is_admitted(team: str) -> None:
         ),
         ({"securityContext": {"runAsNonRoot": True, "runAsUser": 10001}}, "seccompProfile"),
         ({"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}, "runAsNonRoot"),
+        (whole_pod(runAsUser=0), "runAsUser"),
+        (whole_pod(sysctls=[{"name": "kernel.msgmax", "value": "1"}]), "sysctls"),
+        (whole_pod(seLinuxOptions={"type": "spc_t"}), "seLinuxOptions"),
+        (whole_pod(appArmorProfile={"type": "Unconfined"}), "(?i:apparmor)"),
+        ({"hostUsers": False, "container": {**PEACEFUL["container"], "procMount": "Unmasked"}}, "procMount"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -164,10 +190,13 @@ def test_a_pod_that_wants_more_is_refused(change: Object, reason: str, team: str
         create_pod(rdma, PEACEFUL | change)
 
 
-def test_only_the_exception_for_rdma_allows_locked_memory(team: str, rdma: str) -> None:
-    create_pod(rdma, PEACEFUL | {"container": IPC_LOCK})
+def test_only_the_exception_for_rdma_allows_locked_memory_and_only_to_trainings(team: str, rdma: str) -> None:
+    locked = PEACEFUL | {"container": IPC_LOCK}
+    create_pod(rdma, locked, "training")
+    with pytest.raises(StageError, match="spica-restricted-with-ipc-lock"):
+        create_pod(rdma, locked, "serving")
     with pytest.raises(StageError, match="violates PodSecurity"):
-        create_pod(team, PEACEFUL | {"container": IPC_LOCK})
+        create_pod(team, locked, "training")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +215,7 @@ def rdma() -> Iterator[str]:
     kubectl("delete", "-f", policies)
 
 
-def test_an_installer_follows_the_guide_and_nothing_is_left(tmp_path: Path) -> None:
+def test_an_installer_follows_the_guide_and_nothing_is_left(tmp_path: Path, figure: Measure) -> None:
     """Every bash block of manifests/README.md, from a cluster with operators to the same cluster again."""
     assert "spica" not in names("namespaces"), "somebody has Spica installed here: uninstall it first"
     shutil.copytree(ROOT / "manifests", tmp_path / "manifests")
@@ -204,6 +233,7 @@ def test_an_installer_follows_the_guide_and_nothing_is_left(tmp_path: Path) -> N
         for block in blocks:
             follow(block, tmp_path)
         assert everything() == before
+        figure("install guide", "followed command by command, nothing left", f"{len(blocks) + 1} blocks")
     finally:
         if was_there:
             kubectl("apply", "--server-side", "-k", shared)
@@ -212,7 +242,7 @@ def test_an_installer_follows_the_guide_and_nothing_is_left(tmp_path: Path) -> N
 def follow(block: str, folder: Path) -> None:
     environment = {
         "PATH": f"{Path(binary('kubectl')).parent}:{os.environ['PATH']}",
-        "KUBECONFIG": str(KUBECONFIG),
+        "KUBECONFIG": os.environ.get("KUBECONFIG") or str(KUBECONFIG),
         "HOME": str(folder),
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         **AWS,
@@ -268,14 +298,18 @@ def names(kind: str) -> list[str]:
     return [item["metadata"]["name"] for item in json.loads(kubectl("get", kind, "-o", "json"))["items"]]
 
 
-def create_pod(namespace: str, spec: Object) -> None:
+def create_pod(namespace: str, spec: Object, component: str = "none") -> None:
     """Ask the API server whether it would take the pod."""
     rest = {key: value for key, value in spec.items() if key != "container"}
     container = {"name": "main", "image": "example", "securityContext": spec["container"]}
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": "asked", "namespace": namespace},
+        "metadata": {
+            "name": "asked",
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/component": component},
+        },
         "spec": rest | {"containers": [container]},
     }
     kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))

@@ -1,6 +1,7 @@
 """Model servers as people and pipelines get them: real weights from S3, KServe, vLLM in a restricted pod."""
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 
 from bed.layout import KUBECONFIG
 from bed.objects import kubectl
+from spica.artifacts.folders import hash_files
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.memo import execute
 from spica.artifacts.s3_store import S3Store
@@ -19,7 +21,7 @@ from spica.cluster import endpoint as endpoint_module
 from spica.cluster.api import Cluster
 from spica.cluster.endpoint import KubernetesEndpoint
 from spica.cluster.owner import owner_of_this_process, release
-from spica.errors import EndpointError
+from spica.errors import EndpointError, PrerequisiteError
 from spica.images import image
 from spica.launch.contract import Launcher, ModelServer
 from spica.recipe.load import load_recipe
@@ -28,6 +30,7 @@ from spica.recipe.schema import Kubernetes
 from spica.recipe.slices import EvaluateSlice, StudentSlice
 from spica.sources import student
 
+from .figures import Measure
 from .storage import storage_secret
 
 pytestmark = pytest.mark.cluster
@@ -78,8 +81,9 @@ def left_behind(team: str) -> str:
 
 
 def test_the_miniature_is_served_from_s3_and_answers(
-    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
+    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path, figure: Measure
 ) -> None:
+    started = time.monotonic()
     with KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), pods(), team, owner) as endpoint:
         message = {"role": "user", "content": "What is 1 + 1?"}
         body = {"model": endpoint.model, "messages": [message], "max_tokens": 8, "temperature": 0}
@@ -87,6 +91,7 @@ def test_the_miniature_is_served_from_s3_and_answers(
         asked = urllib.request.Request(f"{endpoint.url}/chat/completions", json.dumps(body).encode(), headers)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=120) as answer:
             assert json.load(answer)["usage"]["completion_tokens"] >= 1
+        figure("serving", "Ready from S3 weights and answers", f"{time.monotonic() - started:.0f} s")
         assert endpoint.model == "base"
         endpoint.check()
     assert left_behind(team) == ""
@@ -94,20 +99,20 @@ def test_the_miniature_is_served_from_s3_and_answers(
 
 
 def test_one_flipped_bit_is_refused(
-    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
+    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path, figure: Measure
 ) -> None:
     s3 = boto3.client("s3")
-    key = f"{checkpoint.uri.removeprefix(f's3://{team}/')}/model.safetensors"
-    content = bytearray(s3.get_object(Bucket=team, Key=key)["Body"].read())
+    bucket, _, prefix = checkpoint.uri.removeprefix("s3://").partition("/")
+    content = bytearray(s3.get_object(Bucket=bucket, Key=f"{prefix}/model.safetensors")["Body"].read())
     content[-1] ^= 1
     other = replace(server(checkpoint, tmp_path), checkpoint=moved(checkpoint, "flipped"))
     for entry in checkpoint.manifest.files:
-        copied = key.replace("model.safetensors", entry.path)
-        source, target = {"Bucket": team, "Key": copied}, f"flipped/{entry.path}"
-        s3.copy_object(Bucket=team, Key=target, CopySource=source)
-    s3.put_object(Bucket=team, Key="flipped/model.safetensors", Body=bytes(content))
+        source = {"Bucket": bucket, "Key": f"{prefix}/{entry.path}"}
+        s3.copy_object(Bucket=bucket, Key=f"flipped/{entry.path}", CopySource=source)
+    s3.put_object(Bucket=bucket, Key="flipped/model.safetensors", Body=bytes(content))
     with pytest.raises(EndpointError, match=r"IntegrityError: /mnt/models/model\.safetensors"):
         KubernetesEndpoint.start(cluster, other, pods(), team, owner)
+    figure("serving: one flipped bit", "refused", "refused (IntegrityError)")
     assert left_behind(team) == ""
 
 
@@ -139,7 +144,7 @@ def test_a_pool_that_is_not_there_is_said_at_once(
     checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
 ) -> None:
     asked = pods(node_pool="no-such-pool")
-    with pytest.raises(EndpointError, match=r"its queue can never admit it: .*doesn't match node affinity"):
+    with pytest.raises(PrerequisiteError, match=r"none has nodes with spica\.dev/pool=no-such-pool"):
         KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), asked, team, owner)
     assert left_behind(team) == ""
 
@@ -178,3 +183,35 @@ def test_an_image_that_is_not_there_is_named(
             KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), pods(), team, owner)
     finally:
         kubectl("patch", "servingruntime", "spica-vllm", "-n", team, "--type=json", "-p", back)
+
+
+def test_a_server_that_is_never_ready_says_what_its_pod_waits_for(
+    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
+) -> None:
+    """A second is too short for any model."""
+    with pytest.raises(
+        EndpointError, match=r"not ready after \d+ s: .*(pod|container|loading|model)"
+    ) as raised:
+        KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), pods(ready_timeout_s=1), team, owner)
+    assert "next:" in str(raised.value)
+    assert left_behind(team) == ""
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_the_servers_own_words(
+    checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    for file in checkpoint.path.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["NoSuchModel"]}))
+    manifest = checkpoint.manifest.model_copy(update={"files": hash_files(folder)})
+    for file in folder.iterdir():
+        boto3.client("s3").upload_file(str(file), f"{team}-serving", f"other/{file.name}")
+    other = Artifact(manifest, f"s3://{team}-serving/other", lambda _: folder)
+    with pytest.raises(EndpointError, match="NoSuchModel"):
+        KubernetesEndpoint.start(
+            cluster, replace(server(checkpoint, tmp_path), checkpoint=other), pods(), team, owner
+        )
+    assert left_behind(team) == ""

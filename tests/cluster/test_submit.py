@@ -1,11 +1,15 @@
 """Runs on a real backend of Kubeflow Pipelines 2.0.5: every step is a pod of Spica's control image."""
 
 import json
+import os
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 
 from bed.layout import KFP_IP
 from bed.objects import kubectl
@@ -15,19 +19,18 @@ from spica_pipelines.remote import RemoteRun, artifacts, cancel, read_run, task_
 from spica_pipelines.server import Server
 from spica_pipelines.submit import Order, Submitted, submit
 
-from .storage import storage_secret
-
 pytestmark = pytest.mark.cluster
 ENDPOINT = f"http://{KFP_IP}:8888"
+INSIDE = "http://ml-pipeline.kubeflow:8888"
+ROOT = Path(__file__).parents[2]
 TEXT = read_text(recipes_folder() / "miniature.yaml")
 LIMIT_S = 600.0
 
 
 @pytest.fixture(scope="module")
 def bucket(team: str) -> str:
-    """A bucket, and what the install guide puts beside KFP: the storage's secret."""
+    """The store of this module's runs."""
     name = f"{team}-submit"
-    kubectl("apply", "-n", "kubeflow", "-f", "-", stdin=storage_secret("spica-s3"))
     boto3.client("s3").create_bucket(Bucket=name)
     return name
 
@@ -92,10 +95,19 @@ def test_why_a_task_failed_is_told_in_four_parts_and_equal_packages_are_one_vers
     )
 
 
-def test_what_kubectl_is_given_is_admitted_where_pods_are_restricted(namespace: str, bucket: str) -> None:
-    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
-    text = objects(order(bucket)._replace(namespace=namespace), ENDPOINT)
-    kubectl("apply", "--server-side", "--validate=strict", "-f", "-", stdin=text)
-
-    (job,) = json.loads(kubectl("get", "jobs", "-n", namespace, "-o", "json"))["items"]
-    assert job["metadata"]["name"].startswith("submit-miniature-")
+def test_what_kubectl_is_given_submits_the_run_from_inside(bucket: str, team: str, tmp_path: Path) -> None:
+    """As the guide does it: the Job runs in the team's namespace, where pods are restricted."""
+    (tmp_path / "objects.yaml").write_text(objects(order(bucket)._replace(namespace=team), INSIDE))
+    component = os.path.relpath(ROOT / "manifests" / "overlays" / "dev" / "submit", tmp_path.resolve())
+    settings = {"resources": ["objects.yaml"], "components": [component]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(settings))
+    kubectl("apply", "--server-side", "--validate=strict", "-k", tmp_path)
+    submitters = ("-n", team, "-l", "app.kubernetes.io/component=submit")
+    try:
+        kubectl("wait", "job", *submitters, "--for=jsonpath={.status.conditions[0].type}", "--timeout=180s")
+        printed = kubectl("logs", *submitters, "--tail=-1")
+    finally:
+        kubectl("delete", "jobs,configmaps", *submitters)
+    found = re.search(r"^run (\S+): miniature under cluster2$", printed, re.MULTILINE)
+    assert found, printed
+    assert cancel(Server(ENDPOINT), found[1])

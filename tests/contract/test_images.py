@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,14 +70,21 @@ def test_python_and_shell_name_no_image_but_through_refs_yaml() -> None:
     assert named == []
 
 
-def test_manifests_name_only_images_of_refs_yaml() -> None:
-    refs = set(yaml.safe_load((ROOT / "images/refs.yaml").read_text()).values())
+def test_manifests_name_what_make_images_makes_and_overlay_gpu_what_was_pushed() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    made = {name: f"localhost/spica/{name}:{version}" for name in NAMES}
     named = {
         image.rstrip("\"'")
         for path in (ROOT / "manifests").rglob("*.yaml")
         for image in re.findall(r"^\s*(?:- )?image: (\S*spica/\S+)", path.read_text(), re.MULTILINE)
     }
-    assert named <= refs
+    assert named == set(made.values())
+    overlay = yaml.safe_load((ROOT / "manifests/overlays/gpu/kustomization.yaml").read_text())
+    replaced = {entry["name"].rpartition("/")[2]: entry for entry in overlay["images"]}
+    assert {entry["name"] for entry in overlay["images"]} == {f"localhost/spica/{name}" for name in NAMES}
+    for name, ref in yaml.safe_load((ROOT / "images/refs.yaml").read_text()).items():
+        pushed = f"{replaced[name]['newName']}@{replaced[name].get('digest')}"
+        assert ref in (made[name], pushed)
 
 
 def test_the_context_of_a_build_is_what_was_staged_for_it() -> None:
@@ -93,9 +101,10 @@ def test_a_script_of_the_images_can_be_run(script: str) -> None:
 
 
 def test_a_push_writes_digests_and_builds_control_when_it_knows_the_other_two(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    for name in ("push", "refs.yaml"):
-        shutil.copy(ROOT / "images" / name, tmp_path / "images")
+    overlay = Path("manifests/overlays/gpu/kustomization.yaml")
+    for path in (Path("images/push"), Path("images/refs.yaml"), overlay):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, tmp_path / path)
     stub(
         tmp_path / "images/build",
         'cp images/refs.yaml "seen-$2"; echo "images: local/$2:0.1.0-complete id-$2"',
@@ -110,6 +119,8 @@ def test_a_push_writes_digests_and_builds_control_when_it_knows_the_other_two(tm
     assert {name: seen[name] for name in ("train", "serve")} == {
         name: written[name] for name in ("train", "serve")
     }
+    replaced = yaml.safe_load((tmp_path / overlay).read_text())["images"]
+    assert {f"{entry['newName']}@{entry['digest']}" for entry in replaced} == set(written.values())
     assert (tmp_path / "pushed").read_text().splitlines() == [
         f"docker://example.com/spica/{name}:0.1.0" for name in ("train", "serve", "control")
     ]

@@ -11,11 +11,10 @@ import pytest
 import yaml
 from kubernetes.utils.quantity import parse_quantity
 
+from spica.cluster.access import LEASES, RIGHTS
 from spica.cluster.capacity import POOL, demands
-from spica.cluster.doctor import RIGHTS
 from spica.cluster.inferenceservice import MODEL_FORMAT, RUNTIME
 from spica.cluster.launcher import TEMPLATE
-from spica.images import image
 from spica.recipe.load import Resolved, known_recipes, read_recipe, under_profile
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -37,7 +36,7 @@ def objects(folder: str = "") -> list[Object]:
         found += [
             document
             for document in yaml.safe_load_all(path.read_text())
-            if document.get("kind") not in (None, "Kustomization")
+            if document.get("kind") not in (None, "Kustomization", "Component")
         ]
     return found
 
@@ -70,7 +69,7 @@ def test_every_file_is_named_by_a_kustomization_or_by_a_command_of_the_guide() -
     named = set()
     for path in FILES:
         if path.name == "kustomization.yaml":
-            listed = yaml.safe_load(path.read_text())["resources"]
+            listed = yaml.safe_load(path.read_text()).get("resources", [])
             named |= {(path.parent / entry).resolve() for entry in listed}
     assert all(path.exists() for path in named)
     files = {path for path in FILES if path.name != "kustomization.yaml"}
@@ -102,20 +101,9 @@ def test_the_namespace_enforces_restricted_in_a_pinned_version() -> None:
     assert re.fullmatch(r"v1\.\d+", labels["pod-security.kubernetes.io/enforce-version"])
 
 
-def test_every_image_is_one_of_refs_yaml() -> None:
-    named = {container["image"] for _, spec in pod_specs() for container in spec["containers"]}
-    assert named == {image("control"), image("train"), image("serve")}
-
-
-def test_the_gpu_overlay_replaces_every_image() -> None:
-    overlay = yaml.safe_load((MANIFESTS / "overlays/gpu/kustomization.yaml").read_text())
-    replaced = {entry["name"] for entry in overlay["images"]}
-    assert replaced == {image(name).rpartition(":")[0] for name in ("control", "train", "serve")}
-
-
 def test_no_file_holds_a_value_of_a_secret() -> None:
     secrets = [item for item in objects() if item["kind"] == "Secret"]
-    assert {item["metadata"]["name"] for item in secrets} == {"spica-s3", "spica-teacher"}
+    assert {item["metadata"]["name"] for item in secrets} == {"spica-s3", "spica-teacher", "spica-proxy"}
     assert all("data" not in item for item in secrets)
     assert {value for item in secrets for value in item["stringData"].values()} == {""}
 
@@ -133,24 +121,29 @@ def test_nothing_is_bound_in_the_whole_cluster() -> None:
     assert not [item for item in objects() if item["kind"] == "ClusterRoleBinding"]
 
 
-def test_the_pipeline_may_do_what_doctor_asks_for_and_nothing_else() -> None:
-    rules = of_kind("Role", "base/team")["spica-pipeline"]["rules"]
-    allowed = {
+def rights(role: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    return {
         (group, resource): tuple(rule["verbs"])
-        for rule in rules
+        for rule in of_kind("Role", "base/team")[role]["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    assert allowed == dict(RIGHTS)
+
+
+def test_a_step_and_a_person_may_do_what_doctor_asks_for_and_a_step_nothing_else() -> None:
+    assert rights("spica-pipeline") == dict(RIGHTS)
+    person = rights("spica-user")
+    wanted = [(what, verb) for what, verbs in {**RIGHTS, **LEASES}.items() for verb in verbs]
+    assert [(what, verb) for what, verb in wanted if verb not in person[what]] == []
 
 
 def test_trainings_and_servers_have_no_rights_and_no_token() -> None:
     subjects = {
         subject["name"] for item in objects() if item["kind"] == "RoleBinding" for subject in item["subjects"]
     }
-    assert subjects == {"spica-pipeline", "spica-reaper", "pipeline-runner"}
+    assert subjects == {"spica-reaper", "pipeline-runner"}
     accounts = of_kind("ServiceAccount")
-    for name in ("spica-train", "spica-serve", "spica-reaper"):
+    for name in ("spica-train", "spica-serve", "spica-submit", "spica-reaper"):
         assert accounts[name]["automountServiceAccountToken"] is False
 
 
@@ -219,7 +212,16 @@ def test_dev_has_room_for_one_training_and_one_server_but_not_for_two_trainings(
 
 def test_a_server_preempts_an_evaluation_and_that_a_training() -> None:
     values = {name: item["value"] for name, item in of_kind("WorkloadPriorityClass").items()}
-    assert sorted(values, key=lambda name: values[name]) == ["training", "evaluation", "serving"]
+    order = [f"spica-{kind}" for kind in ("training", "evaluation", "serving")]
+    assert sorted(values, key=lambda name: values[name]) == order
+
+
+def test_what_a_cluster_has_once_is_called_after_spica() -> None:
+    kinds = {"ResourceFlavor", "ClusterQueue", "WorkloadPriorityClass", "ClusterRole", "PersistentVolume"}
+    kinds |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+    names = {item["metadata"]["name"] for item in objects() if item["kind"] in kinds}
+    assert len(names) >= 8
+    assert [name for name in names if name.partition("-")[0] != "spica"] == []
 
 
 def test_what_cannot_change_in_an_upgrade_has_not_changed() -> None:
@@ -235,9 +237,9 @@ def test_what_cannot_change_in_an_upgrade_has_not_changed() -> None:
     bindings = [item for item in objects() if item["kind"] == "RoleBinding"]
     roles = {item["metadata"]["name"]: item["roleRef"]["name"] for item in bindings}
     assert roles == {
-        "spica-pipeline": "spica-pipeline",
         "spica-reaper": "spica-reaper",
         "spica-pipeline-runner": "spica-pipeline",
+        "spica-steps": "spica-steps",
         "spica-reaper-spica": "spica-reaper",
     }
     assert {item["spec"]["clusterQueue"] for item in of_kind("LocalQueue").values()} == {"spica"}

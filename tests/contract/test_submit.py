@@ -16,10 +16,11 @@ import yaml
 from tests.fakes.kfp_server import NEVER, KfpServer, serving
 
 from spica.errors import EndpointError, PrerequisiteError, RecipeError, SpicaError
-from spica.recipe.load import load_recipe, read_text, recipes_folder
+from spica.recipe.load import load_recipe, parse_recipe, read_text, recipes_folder, under_profile
 from spica.recipe.slices import Place
 from spica.task import RECORD_MARK
 from spica_pipelines import cli
+from spica_pipelines.doctor import examine_server, steps_of
 from spica_pipelines.in_cluster import objects
 from spica_pipelines.remote import RemoteRun, cancel, read_run, task_log, task_of
 from spica_pipelines.server import Server
@@ -397,8 +398,15 @@ def test_cancel_waits_until_the_run_has_ended(kfp: KfpServer) -> None:
     made = start(kfp)
     report_workflow(kfp, made, *task("student", "Running"))
 
-    before = cancel(Server(kfp.url), made.run)
-    assert task_of(before, "student").state == "running"
+    assert cancel(Server(kfp.url), made.run)
+    assert kfp.runs[made.id]["state"] == "FAILED"
+
+
+def test_cancel_ends_a_run_of_which_nothing_can_be_read(kfp: KfpServer) -> None:
+    made = start(kfp)
+    kfp.versions.clear()
+
+    assert cancel(Server(kfp.url), made.run)
     assert kfp.runs[made.id]["state"] == "FAILED"
 
 
@@ -412,8 +420,8 @@ def test_a_run_that_does_not_end_is_told(kfp: KfpServer) -> None:
 def test_a_run_that_has_ended_is_left_alone(kfp: KfpServer) -> None:
     made = start(kfp)
     kfp.runs[made.id]["state"] = "SUCCEEDED"
-    cancel(Server(kfp.url), made.run)
 
+    assert not cancel(Server(kfp.url), made.run)
     assert kfp.runs[made.id]["state"] == "SUCCEEDED"
 
 
@@ -437,6 +445,15 @@ def test_submit_prints_where_to_look_and_what_to_type(
     printed = capsys.readouterr().out
     assert code == 0
     assert f"spica status {run}\n" in printed and f"spica cancel {run}\n" in printed
+    assert f"no page at {kfp.url}; there the run is " in printed
+
+
+def test_a_page_is_named_only_where_a_server_has_one(kfp: KfpServer) -> None:
+    server = Server(kfp.url)
+    before = server.page_of("id-1")
+    kfp.page = "<!doctype html><title>Kubeflow Pipelines</title>"
+
+    assert (before, server.page_of("id-1")) == (None, f"{kfp.url}/#/runs/details/id-1")
 
 
 def test_status_ends_with_1_for_a_failed_run_and_names_the_next_command(
@@ -508,6 +525,39 @@ def test_kubectl_is_given_the_recipe_and_a_job_that_submits_it() -> None:
     assert pod["automountServiceAccountToken"] is False
 
 
+def test_the_job_trusts_and_goes_through_what_the_profile_names() -> None:
+    text = TEXT.replace("ca_bundle: null, proxy: null", "ca_bundle: our-ca, proxy: our-proxy")
+    named = order(text=text)
+    resolved = under_profile(parse_recipe(text, "changed"), "cluster2", "changed")
+    _, job = yaml.safe_load_all(objects(named._replace(resolved=resolved), "https://kfp.example.com"))
+
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    env = {item["name"]: item for item in container["env"]}
+    assert env["SSL_CERT_FILE"]["value"] == "/etc/spica/ca/ca.crt"
+    assert env["HTTPS_PROXY"]["valueFrom"] == {"secretKeyRef": {"name": "our-proxy", "key": "HTTPS_PROXY"}}
+    assert {"name": "ca", "configMap": {"name": "our-ca"}} in pod["volumes"]
+    assert {"name": "ca", "mountPath": "/etc/spica/ca", "readOnly": True} in container["volumeMounts"]
+
+
+def test_objects_for_kubectl_are_refused_for_a_profile_of_one_machine() -> None:
+    with pytest.raises(RecipeError, match="runs on one machine"):
+        objects(order(profile="laptop"), "http://x")
+
+
+def test_a_proxy_is_asked_but_for_the_hosts_that_it_is_not_for(
+    kfp: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", kfp.url)
+    monkeypatch.setenv("no_proxy", ".svc")
+    asked = Server("http://ml-pipeline.nowhere:8888").health.version
+    monkeypatch.setenv("no_proxy", ".svc,.nowhere")
+
+    assert asked == (2, 0)
+    with pytest.raises(PrerequisiteError):
+        _ = Server("http://ml-pipeline.nowhere:8888").health
+
+
 def test_another_recipe_is_another_job_because_jobs_cannot_change() -> None:
     names = {
         yaml.safe_load_all(objects(changed, "http://x")).__next__()["metadata"]["name"]
@@ -515,3 +565,33 @@ def test_another_recipe_is_another_job_because_jobs_cannot_change() -> None:
     }
 
     assert len(names) == 3
+
+
+# What `spica doctor --endpoint` asks.
+
+
+def asked(kfp: KfpServer, text: str = TEXT) -> dict[str, str]:
+    resolved = under_profile(parse_recipe(text, "asked"), "cluster2", "asked")
+    found = examine_server(Server(kfp.url), resolved, "spica")
+    return {finding.check: str(finding) for finding in found}
+
+
+def test_doctor_tells_the_version_and_where_steps_run(kfp: KfpServer) -> None:
+    said = asked(kfp)
+
+    assert said["KFP"] == "ok     KFP: version 2.0; steps of all teams run in its own namespace"
+    assert steps_of(Server(kfp.url), "spica") == ("kubeflow", "pipeline-runner")
+    kfp.health["multi_user"] = True
+    assert steps_of(Server(kfp.url), "spica") == ("spica", "default-editor")
+
+
+def test_doctor_tells_what_this_server_would_not_run(kfp: KfpServer) -> None:
+    said = asked(kfp, TEXT.replace("ca_bundle: null", "ca_bundle: our-ca"))
+
+    assert said["package"].startswith("fault  package: exec-dataset.configMapAsVolume: KFP 2.0: ")
+
+
+def test_doctor_tells_a_token_that_is_not_accepted(kfp: KfpServer) -> None:
+    kfp.token = "abc123"
+
+    assert asked(kfp)["KFP"].startswith("fault  KFP: 401: ")

@@ -3,10 +3,22 @@
 from copy import deepcopy
 from typing import Any
 
-from spica.cluster.pytorchjob import merge
 from spica.errors import ConflictError, Fault
 
 Object = dict[str, Any]
+
+
+def merge_patch(found: Any, patch: Any) -> Any:
+    """RFC 7386: None deletes, lists are replaced."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(found) if isinstance(found, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
 
 
 class FakeCluster:
@@ -23,8 +35,8 @@ class FakeCluster:
 
     def add(self, kind: str, name: str, **parts: Any) -> Object:
         """Put an object there as a controller would."""
-        body = {"kind": kind, "metadata": {"name": name, **parts.pop("metadata", {})}, **parts}
-        return self._put(kind, body["metadata"].get("namespace", self.namespace), name, body)
+        metadata = {"name": name, "namespace": self.namespace, **parts.pop("metadata", {})}
+        return self._put(kind, metadata["namespace"], name, {"kind": kind, "metadata": metadata, **parts})
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         return deepcopy(self.objects.get((kind, namespace or self.namespace, name)))
@@ -46,7 +58,12 @@ class FakeCluster:
 
     def patch(self, kind: str, name: str, body: Object) -> Object | None:
         found = self.get(kind, name)
-        return found and self._put(kind, self.namespace, name, merge(found, body))
+        if found is None:
+            return None
+        asked = body.get("metadata", {}).get("resourceVersion")
+        if asked and asked != found["metadata"]["resourceVersion"]:
+            raise ConflictError(Fault(f"{kind} {name}", "409: changed", "that version", "look"))
+        return self._put(kind, self.namespace, name, merge_patch(found, body))
 
     def delete(self, kind: str, name: str, namespace: str | None = None, **only: str) -> None:
         key = (kind, namespace or self.namespace, name)

@@ -147,9 +147,11 @@ class KfpServer:
         return kind[key]
 
     def _page(self, name: str, kind: dict[str, Any], query: dict[str, str]) -> Any:
-        wanted = json.loads(query["filter"])["predicates"][0]
-        assert (wanted["operation"], wanted["key"]) == ("EQUALS", "display_name")
-        found = [item for item in kind.values() if item["display_name"] == wanted["stringValue"]]
+        found = [*kind.values()]
+        if "filter" in query:
+            wanted = json.loads(query["filter"])["predicates"][0]
+            assert (wanted["operation"], wanted["key"]) == ("EQUALS", "display_name")
+            found = [item for item in found if item["display_name"] == wanted["stringValue"]]
         return {name: found} if found else {}
 
 

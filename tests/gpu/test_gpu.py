@@ -18,6 +18,7 @@ from ..unit.sft.ranks import Training, kill
 
 pytestmark = pytest.mark.gpu
 NUM_GPUS = torch.cuda.device_count()
+ON_GPUS: dict[str, str] = {}
 RANKS = [num for num in (1, 2, 8) if num <= NUM_GPUS]
 
 
@@ -53,7 +54,7 @@ def losses(training: Training) -> list[float]:
 
 @pytest.mark.parametrize("num_ranks", RANKS)
 def test_the_loss_goes_down_on_gpus(num_ranks: int, student: Path, chat: Path, tmp_path: Path) -> None:
-    training = Training(make_slice(num_ranks), student, [chat], tmp_path)
+    training = Training(make_slice(num_ranks), student, [chat], tmp_path, ON_GPUS)
     assert training.run() == 0
     found = losses(training)
     assert sum(found[-4:]) < sum(found[:4])
@@ -63,7 +64,7 @@ def test_the_loss_goes_down_on_gpus(num_ranks: int, student: Path, chat: Path, t
 def test_a_killed_training_goes_on_with_the_batches_of_an_undisturbed_one(
     num_ranks: int, student: Path, chat: Path, tmp_path: Path
 ) -> None:
-    whole = Training(make_slice(num_ranks), student, [chat], tmp_path / "whole")
+    whole = Training(make_slice(num_ranks), student, [chat], tmp_path / "whole", ON_GPUS)
     assert whole.run() == 0
     killed = whole.elsewhere(tmp_path / "killed")
     assert killed.run_until(18, kill) != 0

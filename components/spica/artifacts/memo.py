@@ -1,9 +1,11 @@
 """Doing a task once: the cache key, the check of a hit, the run, the manifest."""
 
+import logging
 import resource
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +17,7 @@ from spica.artifacts.manifest import Artifact, Execution, Manifest, canonical_js
 from spica.artifacts.store import Store
 from spica.artifacts.types import Kind
 from spica.artifacts.workspace import Metrics, Work, Workspace, open_workspace, state_folder
-from spica.errors import DataError, Fault, StageError
+from spica.errors import ConflictError, DataError, Fault, SpicaError, StageError
 from spica.launch.contract import Launcher
 from spica.recipe.schema import Section
 
@@ -24,6 +26,8 @@ Stage = Callable[[SliceT, Mapping[str, Artifact], Workspace, Launcher], Manifest
 
 GENERATED = "miniature://"
 """Data that a URI of this scheme names is computed from the URI and the code: it has no place."""
+
+logger = logging.getLogger(__name__)
 
 
 class Identity(NamedTuple):
@@ -93,7 +97,18 @@ def perform(
         if found := _find(store, task, identity.key):
             return Outcome(found, True, time.monotonic() - started)
         commit.start()
-        manifest = run(slice, inputs, workspace, launcher)
+        try:
+            manifest = run(slice, inputs, workspace, launcher)
+        except ConflictError:
+            raise
+        except SpicaError as error:
+            # Another attempt at the same task may have been faster, and have tidied up what this one needed.
+            with suppress(SpicaError):
+                workspace.published = _find(store, task, identity.key)
+            if workspace.published is None:
+                raise
+            logger.warning("%s: published by another attempt; this one failed\n%s", task, error)
+            return Outcome(workspace.published, True, time.monotonic() - started)
         if workspace.published is None or manifest != workspace.published:
             where = f"{run.__module__}.{run.__qualname__}"
             advice = "end the stage with `return out.publish(...)`"

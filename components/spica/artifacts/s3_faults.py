@@ -48,11 +48,21 @@ def s3_faults(uri: str, endpoint: str) -> Iterator[None]:
 
 def may_pass(error: PrerequisiteError) -> bool:
     """Whether an error that `s3_faults` raised is one of a store that is away or overloaded for a while."""
+    answer = _answer(error)
+    return error_code(answer) in BUSY_CODES or isinstance(answer, ConnectionError | HTTPClientError)
+
+
+def is_refused(error: PrerequisiteError) -> bool:
+    """Whether an error that `s3_faults` raised stays until somebody mends credentials or bucket."""
+    answer = _answer(error)
+    return error_code(answer) in (*CREDENTIAL_CODES, "NoSuchBucket") or isinstance(answer, CREDENTIAL_ERRORS)
+
+
+def _answer(error: PrerequisiteError) -> BaseException:
+    """What boto3 raised; the error itself where it was not boto3."""
     raised = error.__cause__
     answer = raised.__cause__ or raised.__context__ if isinstance(raised, Boto3Error) else raised
-    return error_code(answer or raised or error) in BUSY_CODES or isinstance(
-        answer, ConnectionError | HTTPClientError
-    )
+    return answer or raised or error
 
 
 def _fault(uri: str, endpoint: str, error: BaseException) -> Fault:

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from spica.artifacts.names import MANIFEST_NAME, relative_name
 from spica.artifacts.s3_connection import S3Connection
+from spica.artifacts.s3_faults import error_code
 from spica.errors import Fault, IntegrityError
 
 NUM_PARALLEL_FILES = 8
@@ -47,6 +48,34 @@ class S3Prefix:
                 remedy = f"remove the object {self._start}{name} from the bucket {self._bucket}"
                 raise IntegrityError(Fault(self.uri, str(error), "relative names", remedy)) from error
         return found
+
+    def read(self, name: str) -> bytes | None:
+        """A small object's bytes; None where there is none.
+
+        Raises:
+            PrerequisiteError: the store cannot be reached.
+        """
+
+        def get(client: Any) -> bytes | None:
+            try:
+                return bytes(client.get_object(Bucket=self._bucket, Key=self._start + name)["Body"].read())
+            except ClientError as error:
+                if error_code(error) == "NoSuchKey":
+                    return None
+                raise
+
+        return self._connection.ask(self.uri, get)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small object.
+
+        Raises:
+            PrerequisiteError: the store cannot be reached.
+        """
+        key = self._start + name
+        self._connection.ask(
+            self.uri, lambda client: client.put_object(Bucket=self._bucket, Key=key, Body=content)
+        )
 
     def upload(self, folder: Path, names: Iterable[str]) -> None:
         """Write files of `folder`; large ones in parts."""

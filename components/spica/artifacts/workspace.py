@@ -110,6 +110,7 @@ def open_workspace(state: Path, work: Work, commit: Commit, shelf: Shelf | None)
         workspace.path.mkdir(parents=True)
         workspace.scratch.mkdir(exist_ok=True)
         if shelf:
+            shelf.claim()
             shelf.restore(workspace.scratch)
         with shelf.kept(workspace.scratch) if shelf else nullcontext():
             yield workspace

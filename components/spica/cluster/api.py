@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import urllib3
+import yaml
 from kubernetes import client, config, dynamic
 from kubernetes.client.rest import ApiException
 from kubernetes.config.config_exception import ConfigException
@@ -84,7 +85,7 @@ class Cluster:
         """The cluster of this pod, or of $KUBECONFIG; namespace $SPICA_NAMESPACE, or the pod's or context's.
 
         Raises:
-            PrerequisiteError: neither is there.
+            PrerequisiteError: neither is there, or what is there is none.
         """
         settings, file = client.Configuration(), os.environ.get("KUBECONFIG")
         in_pod = bool(os.environ.get("KUBERNETES_SERVICE_HOST")) and _POD_NAMESPACE.exists()
@@ -95,10 +96,10 @@ class Cluster:
             else:
                 config.load_kube_config(file, client_configuration=settings)
                 found = config.list_kube_config_contexts(file)[1]["context"].get("namespace", "default")
-        except (ConfigException, OSError) as error:
+        except (ConfigException, OSError, TypeError, yaml.YAMLError) as error:
             advice = "set KUBECONFIG, or make a cluster on this machine: `make cluster`"
             raise PrerequisiteError(
-                Fault("cluster", f"no configuration ({error})", "a cluster to talk to", advice)
+                Fault("cluster", f"no usable configuration ({error})", "a cluster to talk to", advice)
             ) from error
         settings.retries = False
         return cls(client.ApiClient(settings), os.environ.get("SPICA_NAMESPACE") or found, found, in_pod)
@@ -269,9 +270,11 @@ def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> 
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             if isinstance(error, ApiException) and error.status not in TRANSIENT:
                 raise
-            if time.monotonic() - started > patience_s:
+            left_s = patience_s - (time.monotonic() - started)
+            if left_s <= 0:
                 found = f"no answer from the API server ({message_of(error)})"
                 advice = "check that the API server runs and that this machine may reach it, then run again"
                 raise PrerequisiteError(Fault(where, found, "an answer", advice)) from error
+            logger.warning("%s: %s; asked again for %.0f s at most", where, message_of(error), left_s)
         time.sleep(random.uniform(pause_s / 2, pause_s))
         pause_s = min(MAX_PAUSE_S, 2 * pause_s)

@@ -17,6 +17,9 @@ def fault_of(error: ApiException, where: str) -> SpicaError:
     if error.status == 401:
         advice = "log in again (the token has expired or is not of this cluster)"
         return PrerequisiteError(Fault(where, f"401: {reason}", "a valid token", advice))
+    if error.status == 403 and "exceeded quota" in reason:
+        advice = "wait for others to end, or ask for more; `kubectl describe resourcequota` shows who has it"
+        return PrerequisiteError(Fault(where, f"403: {reason}", "room in the namespace's quota", advice))
     if error.status == 403:
         advice = "ask the platform team for this right; `spica doctor --cluster` lists all that is needed"
         return PrerequisiteError(Fault(where, f"403: {reason}", "the right to do that", advice))

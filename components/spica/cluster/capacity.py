@@ -1,6 +1,6 @@
 """Whether queue and nodes of a cluster can hold what a profile asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -9,10 +9,9 @@ from kubernetes.utils.quantity import parse_quantity
 from spica.cluster.api import Cluster, Object, Objects
 from spica.cluster.finding import Finding, State
 from spica.cluster.network import NETWORKS
-from spica.images import image
+from spica.cluster.pool import POOL
 from spica.recipe.schema import Kubernetes, Pods, Scale
 
-POOL = "spica.dev/pool"
 MAX_IMAGES_OF_NODE = 50
 """A kubelet reports no more of them (nodeStatusMaxImages)."""
 
@@ -108,8 +107,7 @@ def examine_nodes(cluster: Cluster, demand: Demand) -> Iterator[Finding]:
     check, pool = f"nodes of {demand.what}", demand.pods.node_pool
     nodes = cluster.list("Node", {POOL: pool}, namespace="*")
     if not nodes:
-        advice = f"label nodes: kubectl label node NAME {POOL}={pool}"
-        yield Finding(check, State.FAULT, f"no node has label {POOL}={pool}", advice)
+        yield _empty(check, pool)
         return
     usable = [node for node in nodes if _is_usable(node)]
     num_fitting = sum(_num_fitting(node["status"].get("allocatable", {}), demand) for node in usable)
@@ -124,6 +122,24 @@ def examine_nodes(cluster: Cluster, demand: Demand) -> Iterator[Finding]:
         yield Finding(check, State.OK, f"{text}; room for {demand.num_pods} of {demand.num_pods} pods")
 
 
+def examine_pool(cluster: Cluster, check: str, pool: str) -> Iterator[Finding]:
+    """A node that is ready: what the steps of a pipeline ask for fits any."""
+    nodes = cluster.list("Node", {POOL: pool}, namespace="*")
+    num_usable = sum(map(_is_usable, nodes))
+    text = f"pool {pool}: {num_usable} of {len(nodes)} nodes ready"
+    if not nodes:
+        yield _empty(check, pool)
+    elif not num_usable:
+        yield Finding(check, State.FAULT, text, f"kubectl describe nodes -l {POOL}={pool}")
+    else:
+        yield Finding(check, State.OK, text)
+
+
+def _empty(check: str, pool: str) -> Finding:
+    advice = f"label nodes: kubectl label node NAME {POOL}={pool}"
+    return Finding(check, State.FAULT, f"no node has label {POOL}={pool}", advice)
+
+
 def _is_usable(node: Object) -> bool:
     conditions = node["status"].get("conditions", ())
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
@@ -136,14 +152,13 @@ def _num_fitting(allocatable: dict[str, Any], demand: Demand) -> int:
     )
 
 
-def examine_images(cluster: Cluster) -> Iterator[Finding]:
-    """Images that no registry serves (localhost/...) must lie on a node already."""
+def examine_images(cluster: Cluster, references: Mapping[str, str]) -> Iterator[Finding]:
+    """Images that no registry serves (localhost/...) must lie on a node already; `references` by name."""
     nodes: Objects = cluster.list("Node", namespace="*")
     listed = [row for node in nodes for row in node["status"].get("images") or ()]
     known = {name for row in listed for name in row.get("names") or ()}
     cut = any(len(node["status"].get("images") or ()) >= MAX_IMAGES_OF_NODE for node in nodes)
-    for name in ("control", "train", "serve"):
-        reference = image(name)
+    for name, reference in references.items():
         if reference in known:
             yield Finding(f"image {name}", State.OK, f"{reference}, on a node")
         elif not reference.startswith("localhost/"):

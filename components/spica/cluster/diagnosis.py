@@ -8,6 +8,20 @@ from spica.cluster.api import Object
 IMAGE_FAULTS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 REFUSALS = ("FailedCreatePod", "FailedCreate")
 CONFIG_FAULTS = ("CreateContainerConfigError", "CreateContainerError")
+TOO_LARGE = "request > maximum capacity"
+"""What Kueue 0.12 says where the whole quota is too small; what is taken is "insufficient unused quota"."""
+UNMENDED = ("doesn't exist", "namespace doesn't match", "didn't satisfy", "validation failed")
+"""What it says of queue, namespace, LimitRange and requests when a job waits for none to leave."""
+PATIENCE_S = {
+    # Nobody else's leaving would let it start.
+    "inadmissible": 0.0,
+    "refused": 120.0,
+    "image missing": 120.0,
+    "misconfigured": 120.0,
+    # An autoscaler may need that long for nodes of the pool.
+    "unschedulable": 1800.0,
+}
+"""State -> how long a job may stay in it; then it gives its quota back."""
 
 
 class State(NamedTuple):
@@ -19,14 +33,9 @@ class State(NamedTuple):
     detail: str
 
     @property
-    def is_hopeless(self) -> bool:
-        """Nobody else's leaving would let it start."""
-        return self.name == "inadmissible"
-
-    @property
-    def is_stuck(self) -> bool:
-        """It does not start, and somebody has to mend something; that may happen soon."""
-        return self.name in ("refused", "image missing", "misconfigured")
+    def patience_s(self) -> float | None:
+        """How long somebody has to mend what keeps it from starting; None where it needs no mending."""
+        return PATIENCE_S.get(self.name)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.detail}" if self.detail else self.name
@@ -83,8 +92,10 @@ def _queued(workload: Object | None, events: Sequence[Object]) -> State:
     if workload is None and (said := _warning(events)):
         return State("refused", f"Kueue made no workload of it: {said}")
     waiting = str(reserved["message"]) if reserved and not _is_true(reserved) else "waits for Kueue"
-    if "couldn't assign flavors" in waiting and "insufficient unused quota" not in waiting:
+    if TOO_LARGE in waiting:
         return State("inadmissible", f"its queue can never admit it: {waiting}")
+    if any(words in waiting for words in UNMENDED):
+        return State("refused", f"its queue does not admit it: {waiting}")
     if _is_true(evicted):
         assert evicted is not None
         return State("preempted", f"{evicted.get('message', '')}; {waiting}")

@@ -7,6 +7,7 @@ from typing import Self
 
 from spica.cluster.api import Cluster, Object
 from spica.cluster.inferenceservice import CONTAINER, inference_service
+from spica.cluster.pool import require_pool
 from spica.cluster.server_state import ServerState, server_state
 from spica.errors import ConflictError, EndpointError, Fault, PrerequisiteError, SpicaError
 from spica.launch.contract import ModelServer
@@ -22,7 +23,7 @@ GONE_S = 90.0
 NUM_LOG_LINES = 400
 _PROMPT = "1"
 _POD_LABEL = "serving.kserve.io/inferenceservice"
-_DIGEST, _OWNER = "spica.dev/spec-digest", "spica.dev/owner"
+_DIGEST = "spica.dev/spec-digest"
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class KubernetesEndpoint:
                 carries the pod's reason.
             PrerequisiteError: the cluster lacks KServe, or refuses this account.
         """
+        require_pool(cluster, kubernetes.serving)
         endpoint = cls(cluster, server, inference_service(server, kubernetes, run, owner))
         made = endpoint._make()
         try:
@@ -104,10 +106,7 @@ class KubernetesEndpoint:
             logger.warning("server %s may be left to the reaper\n%s", self._name, error)
 
     def _make(self) -> str:
-        """Make the object, or adopt the equal one of the same owner; says which.
-
-        To write another owner into the annotation would restart the pods, as KServe copies it there.
-        """
+        """Make the object, or adopt the one of an earlier attempt; says which."""
         existing = self._cluster.get(KIND, self._name)
         if existing is None:
             try:
@@ -116,14 +115,13 @@ class KubernetesEndpoint:
             except ConflictError:
                 # Another attempt was faster, or the answer to our own first try was lost.
                 return self._make()
-        ours, theirs = self._body["metadata"]["annotations"], existing["metadata"].get("annotations", {})
-        if "deletionTimestamp" not in existing["metadata"]:
-            if theirs.get(_DIGEST) != ours[_DIGEST]:
-                raise self._conflict(theirs.get(_DIGEST, "none"), ours[_DIGEST])
-            if theirs.get(_OWNER) == ours[_OWNER]:
-                return "adopted"
-        self._delete()
-        return self._make()
+        if "deletionTimestamp" in existing["metadata"]:
+            self._delete()
+            return self._make()
+        found, ours = (item["metadata"].get("annotations", {}) for item in (existing, self._body))
+        if found.get(_DIGEST) != ours[_DIGEST]:
+            raise self._conflict(found.get(_DIGEST, "none"), ours[_DIGEST])
+        return "adopted"
 
     def _conflict(self, found: str, allowed: str) -> ConflictError:
         return ConflictError(

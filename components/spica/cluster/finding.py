@@ -10,7 +10,7 @@ class State(StrEnum):
     OK = "ok"
     FAULT = "fault"
     UNSEEN = "unseen"
-    """This account may not look."""
+    """This account may not look, or a person must judge."""
 
 
 class Finding(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 from spica.artifacts.manifest import Manifest, canonical_json, sha256_of
 from spica.cluster.model_pod import FILES, PORT
 from spica.cluster.order import digest_of, label_value, object_name
+from spica.cluster.owner import owner_annotation
 from spica.launch.contract import ModelServer
 from spica.recipe.schema import Kubernetes, ServerPods
 
@@ -37,8 +38,9 @@ def inference_service(server: ModelServer, kubernetes: Kubernetes, run: str, own
     Args:
         server: which checkpoint is served, how large; it lies in S3.
         kubernetes: pods, queue and secrets of the profile.
-        run: run id, a label; two runs never share a server.
-        owner: what must live for the server to live, see `spica.cluster.owner`.
+        run: run id, a label.
+        owner: what must live for the server to live, see `spica.cluster.owner`; two never share a server,
+            because another annotation would start its pods anew: KServe copies it to them.
     """
     checkpoint, pods = server.checkpoint.manifest, kubernetes.serving
     spec: Object = {
@@ -69,19 +71,19 @@ def inference_service(server: ModelServer, kubernetes: Kubernetes, run: str, own
         "serving.kserve.io/autoscalerClass": "none",
         "serving.kserve.io/storageSecretName": kubernetes.secrets.storage,
         "spica.dev/spec-digest": digest_of(spec),
-        "spica.dev/owner": owner,
+        **owner_annotation(owner),
     }
-    metadata = {"name": server_name(server, run), "labels": labels, "annotations": annotations}
+    metadata = {"name": server_name(server, owner), "labels": labels, "annotations": annotations}
     kind = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}
     return {**kind, "metadata": metadata, "spec": spec}
 
 
-def server_name(server: ModelServer, run: str) -> str:
-    """Name of the object: equal model, checkpoint and run, equal name.
+def server_name(server: ModelServer, owner: str) -> str:
+    """Name of the object: equal model, checkpoint and owner, equal name.
 
     KServe derives the label value isvc.NAME-predictor, so 48 characters are left, and wants a letter first.
     """
-    key = sha256_of(canonical_json([server.name, server.checkpoint.manifest.digest, run]))
+    key = sha256_of(canonical_json([server.name, server.checkpoint.manifest.digest, owner]))
     return object_name(f"model-{server.name[:_MAX_WORDS]}", key)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from spica.artifacts.workspace import Delivery, Work
-from spica.cluster.agent import DELIVERY, ENDINGS
+from spica.cluster.agent import DELIVERY, ENDINGS, RESULT, forget_endings
 from spica.cluster.api import Cluster, Object
 from spica.cluster.diagnosis import State, first_failure, state_of
 from spica.cluster.order import s3_store
-from spica.cluster.owner import Renewals, is_alive
+from spica.cluster.owner import let_go
 from spica.cluster.pytorchjob import CONTAINER
 from spica.errors import ConflictError, Fault, SpicaError, StageError
 from spica.launch.contract import Training
@@ -23,8 +23,6 @@ TELL_EVERY_S = 8.0
 """A line at least so often, while nothing changes."""
 LOOK_EVERY_S = 15.0
 """How often a running job is looked at without being told that it changed."""
-STUCK_S = 120.0
-"""How long an image, a secret or a refused pod has to be mended; then the quota is given back."""
 WATCH_S = 240.0
 ENDED = ("succeeded", "failed")
 NUM_LOG_LINES = 20
@@ -42,7 +40,7 @@ class KubernetesJob:
         self._cluster = cluster
         self._name = name
         self._job = job
-        self._work = work
+        self._shelf = s3_store(work.store).job_shelf(work.task, work.key)
         self._owner = owner
         self._queue: queue.Queue[str | None] = queue.Queue()
         """Lines of the master; None: the job has changed."""
@@ -60,8 +58,8 @@ class KubernetesJob:
         try:
             while True:
                 before, state = state, self._look()
-                stuck_since = (stuck_since or time.monotonic()) if state.is_stuck else None
-                if state.is_hopeless or (stuck_since and time.monotonic() - stuck_since > STUCK_S):
+                stuck_since = None if state.patience_s is None else stuck_since or time.monotonic()
+                if stuck_since and time.monotonic() - stuck_since >= (state.patience_s or 0.0):
                     raise self._given_up(state)
                 changed = before is None or state.name != before.name
                 if changed or (state.name != "running" and time.monotonic() - told > TELL_EVERY_S):
@@ -107,38 +105,43 @@ class KubernetesJob:
         """
         while (state := self._look()).name not in ENDED:
             time.sleep(POLL_S)
-        store = s3_store(self._work.store)
         out = self._job.out
         for name in ENDINGS:
             (out.scratch / name).unlink(missing_ok=True)
-        fetched = store.job_shelf(self._work.task, self._work.key).restore(out.scratch, ENDINGS.__contains__)
+        fetched = self._shelf.restore(out.scratch, ENDINGS.__contains__)
         if DELIVERY in fetched:
             out.delivery = Delivery.model_validate_json((out.scratch / DELIVERY).read_bytes())
             return 0
+        if RESULT in fetched:
+            # Its ranks had done all, and node 0 could not deliver it: there is nothing to publish.
+            (out.scratch / RESULT).unlink()
+            fetched.remove(RESULT)
         if state.name == "failed" and not fetched:
             raise self._failure(state)
         if not fetched:
             where, found = f"job {self._name}", "it succeeded, and its result is no longer beside it"
-            advice = "run again: another attempt that watched the same job has published it"
-            raise StageError(Fault(where, found, "a result to publish", advice))
+            raise StageError(Fault(where, found, "a result to publish", "run again: the job is made anew"))
         return 1
 
     def stop(self, grace_s: float = 30.0) -> None:
-        """Delete the job, unless its run lives on and another attempt of this step will take it up.
+        """Delete the job, unless another run wants it; that of a pipeline's run is left to the reaper.
 
         Its pods get SIGTERM and save within their own grace period, see `kubernetes.training.grace_s`.
         """
-        if self._cluster.get(KIND, self._name) is None:
-            return
-        if self._owner.startswith("Workflow/") and is_alive(self._cluster, self._owner, Renewals()):
-            print(f"job {self._name} runs on; the next attempt of this step takes it up", flush=True)
-            return
-        self._cluster.delete(KIND, self._name)
-        while self._cluster.get(KIND, self._name) or self._pods():
-            time.sleep(POLL_S)
+        if self._owner.startswith("Workflow/"):
+            print(
+                f"job {self._name} runs on as long as its run does: another attempt takes it up", flush=True
+            )
+        elif deleted := let_go(self._cluster, KIND, self._name, self._owner):
+            _await_end(self._cluster, deleted)
+        elif self._cluster.get(KIND, self._name):
+            print(f"job {self._name} runs on for another run", flush=True)
 
     def _look(self) -> State:
         job = self._cluster.get(KIND, self._name)
+        if job is None and DELIVERY in self._shelf.names():
+            # Deleted after its end: by its TTL, perhaps, while nobody watched.
+            return State("succeeded", "")
         if job is None:
             where, advice = f"job {self._name}", "run again: it goes on from the last checkpoint"
             raise StageError(Fault(where, "deleted while it ran", "a job that ends by itself", advice))
@@ -183,8 +186,8 @@ class KubernetesJob:
                 return
 
     def _given_up(self, state: State) -> StageError:
-        """Delete a job that will not start; it would hold its quota until its deadline."""
-        self._cluster.delete(KIND, self._name)
+        """Let go of a job that will not start; it would hold its quota until its deadline."""
+        let_go(self._cluster, KIND, self._name, self._owner)
         advice = "mend what it says (`spica doctor --cluster` looks at all of it), then run again"
         return StageError(Fault(f"job {self._name}", str(state), "a job that starts", advice))
 
@@ -198,56 +201,58 @@ class KubernetesJob:
         return StageError(Fault(f"job {self._name}", found, "a training that succeeds", advice))
 
 
-def submit(cluster: Cluster, body: Object, delivered: bool) -> str:
+def submit(cluster: Cluster, body: Object, work: Work) -> str:
     """Make the job, or take up the one that is there; returns `made`, `adopted` or `finished`.
 
-    Args:
-        cluster: where.
-        body: the PyTorchJob.
-        delivered: whether the store holds a result of this job: a finished job without one is made anew.
+    What was delivered and is not yet published needs no job. A finished job whose result nobody has any more is
+    made anew, and so is a failed one.
 
     Raises:
         ConflictError: another spec runs under this name.
     """
-    name, digest = body["metadata"]["name"], body["metadata"]["annotations"][_DIGEST]
-    existing = cluster.get(KIND, name)
-    if existing is None:
-        try:
-            cluster.create(body)
-            return "made"
-        except ConflictError:
-            # Another attempt was faster, or the answer to our own first try was lost.
-            existing = cluster.get(KIND, name)
-            if existing is None:
-                return submit(cluster, body, delivered)
-    ended = state_of(existing, (), None).name
-    if ended == "succeeded" and delivered:
-        return "finished"
-    if ended in ENDED or existing["metadata"].get("deletionTimestamp"):
-        _remove(cluster, existing)
-        return submit(cluster, body, delivered)
-    found = existing["metadata"].get("annotations", {}).get(_DIGEST, "none")
+    name, store = body["metadata"]["name"], s3_store(work.store)
+    shelf = store.job_shelf(work.task, work.key)
+    while True:
+        existing = cluster.get(KIND, name)
+        ended = state_of(existing, (), None).name if existing else None
+        if ended in (None, *ENDED) and DELIVERY in shelf.names():
+            return "finished"
+        if existing is None:
+            forget_endings(shelf)
+            # Another attempt may be faster, or the answer to our own first try was lost.
+            with suppress(ConflictError):
+                cluster.create(body)
+                return "made"
+            continue
+        # Whoever publishes a result takes it off the shelf.
+        if ended == "succeeded" and store.find(work.task, work.key):
+            return "finished"
+        if ended in ENDED or existing["metadata"].get("deletionTimestamp"):
+            with suppress(ConflictError):
+                cluster.delete(KIND, name, uid=existing["metadata"]["uid"])
+            _await_end(cluster, existing)
+        elif _adopt(cluster, existing, body):
+            return "adopted"
+
+
+def _adopt(cluster: Cluster, existing: Object, body: Object) -> bool:
+    """Become one more owner of an equal job; False if somebody deleted it just before it was ours."""
+    name, ours = body["metadata"]["name"], body["metadata"]
+    digest, found = ours["annotations"][_DIGEST], existing["metadata"].get("annotations", {}).get(_DIGEST)
     if found != digest:
         advice = f"wait for it, or end it: `kubectl delete pytorchjob {name}`"
-        raise ConflictError(
-            Fault(f"job {name}", f"another spec runs (digest {found[:16]})", f"digest {digest[:16]}", advice)
-        )
-    ours = {"annotations": body["metadata"]["annotations"], "labels": {RUN: body["metadata"]["labels"][RUN]}}
-    taken = cluster.patch(KIND, name, {"metadata": ours})
-    if taken is None or taken["metadata"].get("deletionTimestamp"):
-        # Somebody deleted it just before it was ours.
-        return submit(cluster, body, delivered)
-    return "adopted"
+        running = f"another spec runs (digest {str(found)[:16]})"
+        raise ConflictError(Fault(f"job {name}", running, f"digest {digest[:16]}", advice))
+    changes = {"annotations": ours["annotations"], "labels": {RUN: ours["labels"][RUN]}}
+    taken = cluster.patch(KIND, name, {"metadata": changes})
+    return taken is not None and not taken["metadata"].get("deletionTimestamp")
 
 
-def _remove(cluster: Cluster, job: Object) -> None:
-    """Delete exactly this job, not one that somebody made in its place meanwhile."""
-    name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-    with suppress(ConflictError):
-        cluster.delete(KIND, name, uid=job["metadata"]["uid"])
-    told = time.monotonic()
+def _await_end(cluster: Cluster, job: Object) -> None:
+    """Wait until exactly this job and its pods are gone, not one that somebody made in its place."""
+    name, uid, told = job["metadata"]["name"], job["metadata"]["uid"], time.monotonic()
     while (found := cluster.get(KIND, name)) and found["metadata"].get("uid") == uid:
         if time.monotonic() - told > TELL_EVERY_S:
             told = time.monotonic()
-            print(f"job {name}: waiting for the end of an earlier one's pods", flush=True)
+            print(f"job {name}: waiting for the end of its pods", flush=True)
         time.sleep(POLL_S)

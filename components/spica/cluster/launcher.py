@@ -1,13 +1,14 @@
 """The launcher for Kubernetes: PyTorchJobs and InferenceServices behind the contract that stages know."""
 
+from functools import cached_property
 from pathlib import Path
 
 from spica.artifacts.workspace import Work
-from spica.cluster.agent import DELIVERY
 from spica.cluster.api import Cluster
 from spica.cluster.job import KubernetesJob, submit
-from spica.cluster.order import Order, object_name, s3_store
+from spica.cluster.order import Order
 from spica.cluster.owner import owner_of_this_process
+from spica.cluster.pool import require_pool
 from spica.cluster.pytorchjob import pytorchjob
 from spica.errors import Fault, StageError
 from spica.images import image
@@ -23,28 +24,31 @@ class KubernetesLauncher:
     """Starts heavy things as objects of one namespace; small servers stay beside the caller."""
 
     def __init__(self, state: Path, kubernetes: Kubernetes, run: str) -> None:
-        """Connect.
+        """Connects when something is first started: what lies in the store needs no cluster.
 
         Args:
             state: folder for processes that run here.
             kubernetes: pods, queues and secrets of the profile.
             run: run id, a label of everything made.
-
-        Raises:
-            PrerequisiteError: no cluster, or none that lets this be done.
         """
-        self._cluster = Cluster.connect()
         self._kubernetes = kubernetes
         self._run = run
-        self._owner = owner_of_this_process(self._cluster, run)
         self._local = LocalLauncher(state)
+
+    @cached_property
+    def _cluster(self) -> Cluster:
+        return Cluster.connect()
+
+    @cached_property
+    def _owner(self) -> str:
+        return owner_of_this_process(self._cluster, self._run)
 
     def train(self, job: Training) -> Job:
         """Submit a PyTorchJob, or take up the one of an earlier attempt.
 
         Raises:
             ConflictError: another job runs under its name.
-            PrerequisiteError: the cluster lacks an operator, or refuses this account.
+            PrerequisiteError: no cluster, none with the operator, or none that lets this account do it.
         """
         work = _work(job)
         order = Order(
@@ -61,9 +65,9 @@ class KubernetesLauncher:
         )
         template = (self._cluster.get("PodTemplate", TEMPLATE) or {}).get("template", {})
         body = pytorchjob(order, self._kubernetes, image("train"), self._run, self._owner, template)
-        name = object_name(order.task, order.key)
-        delivered = DELIVERY in s3_store(work.store).job_shelf(work.task, work.key).names()
-        how = submit(self._cluster, body, delivered)
+        require_pool(self._cluster, self._kubernetes.training)
+        name = body["metadata"]["name"]
+        how = submit(self._cluster, body, work)
         print(f"job {name}: {how} in {self._cluster.namespace}", flush=True)
         return KubernetesJob(self._cluster, name, job, work, self._owner)
 
@@ -72,7 +76,7 @@ class KubernetesLauncher:
 
         Raises:
             EndpointError: it was not ready in time; carries the pod's reason.
-            PrerequisiteError: the cluster lacks KServe, or refuses this account.
+            PrerequisiteError: no cluster, none with KServe, or none that lets this account do it.
         """
         if isinstance(server, CommandServer):
             return self._local.serve(server)

@@ -1,11 +1,13 @@
 """Who a job or server is made for; what no living owner stands behind is ended (`spica.cluster.reaper`).
 
 In a step of a pipeline the owner is the Workflow that KFP made for the run: the step's pod may be replaced,
-and its successor finds the job. Elsewhere it is a Lease that the client renews as long as it lives.
+and its successor finds the job. Elsewhere it is a Lease that the client renews as long as it lives. Runs that
+want the same training share one job: it has an annotation for each of them.
 """
 
 import atexit
 import os
+import secrets
 import socket
 import threading
 import time
@@ -23,6 +25,44 @@ LEASE_S = 20
 """A client that has not renewed for so long is dead."""
 WORKFLOW_LABEL = "workflows.argoproj.io/workflow"
 ENDED = ("Succeeded", "Failed", "Error")
+OURS = {"app.kubernetes.io/part-of": "spica"}
+ANNOTATION = "owner.spica.dev/"
+"""Begins the name of an owner's annotation; a digest of the owner ends it."""
+RELEASE_S = 10.0
+"""How long a process that ends waits for the API server: its lease runs out by itself."""
+
+
+def owner_annotation(owner: str) -> dict[str, str]:
+    """What names an owner; one annotation each, so that two who come at once do not overwrite each other."""
+    return {ANNOTATION + sha256_of(owner.encode())[:16]: owner}
+
+
+def owners_of(item: Object) -> list[str]:
+    """All owners that an object names, the dead ones too."""
+    annotations = item["metadata"].get("annotations") or {}
+    return [owner for name, owner in annotations.items() if name.startswith(ANNOTATION)]
+
+
+def let_go(cluster: Cluster, kind: str, name: str, owner: str) -> Object | None:
+    """Take an owner off an object; the last one deletes it. Returns the object if it is deleted.
+
+    Whether the others live is the reaper's to find out: it may look at all of them, and does so twice.
+
+    Raises:
+        PrerequisiteError: the cluster does not answer, or refuses this account.
+    """
+    while found := cluster.get(kind, name):
+        version = found["metadata"]["resourceVersion"]
+        # Somebody may take it up, or leave it, at this moment: both would be seen as another version.
+        with suppress(ConflictError):
+            if set(owners_of(found)) - {owner}:
+                ours = dict.fromkeys(owner_annotation(owner))
+                changes = {"resourceVersion": version, "annotations": ours}
+                cluster.patch(kind, name, {"metadata": changes})
+                return None
+            cluster.delete(kind, name, resourceVersion=version)
+            return found
+    return None
 
 
 def owner_of_this_process(cluster: Cluster, run: str) -> str:
@@ -37,8 +77,7 @@ def owner_of_this_process(cluster: Cluster, run: str) -> str:
         pod = cluster.get("Pod", os.environ.get("KFP_POD_NAME") or socket.gethostname(), own)
         if pod and (workflow := pod["metadata"].get("labels", {}).get(WORKFLOW_LABEL)):
             return f"Workflow/{own}/{workflow}"
-    name = run or f"{socket.gethostname()}-{os.getpid()}"
-    lease = object_name(f"spica-{name}", sha256_of(name.encode()))
+    lease = object_name(f"spica-{run or socket.gethostname()}", secrets.token_hex(16))
     _renew(cluster, lease)
     threading.Thread(target=_keep, args=(cluster, lease), name="lease", daemon=True).start()
     owner = f"Lease/{cluster.namespace}/{lease}"
@@ -80,7 +119,7 @@ def is_alive(cluster: Cluster, owner: str, renewals: Renewals) -> bool:
     if kind not in ("Workflow", "Lease") or not namespace or not name:
         allowed = "Workflow/NAMESPACE/NAME or Lease/NAMESPACE/NAME"
         raise StageError(
-            Fault("annotation spica.dev/owner", repr(owner), allowed, "delete the object by hand")
+            Fault(f"annotation {ANNOTATION}*", repr(owner), allowed, "delete the object by hand")
         )
     found = cluster.get(kind, name, namespace)
     if found is None:
@@ -101,6 +140,7 @@ def release(cluster: Cluster, owner: str) -> None:
     """Give up a lease, so that what is left of its run is ended at once."""
     kind, namespace, name = owner.split("/")
     if kind == "Lease":
+        cluster.patience_s = RELEASE_S
         with suppress(SpicaError):
             cluster.delete(kind, name, namespace)
 
@@ -119,9 +159,8 @@ def _renew(cluster: Cluster, lease: str) -> None:
         "renewTime": datetime.now(UTC).isoformat(timespec="microseconds"),
     }
     if cluster.patch("Lease", lease, {"spec": spec}) is None:
-        labels = {"app.kubernetes.io/part-of": "spica"}
-        metadata = {"name": lease, "namespace": cluster.namespace, "labels": labels}
+        metadata = {"name": lease, "namespace": cluster.namespace, "labels": OURS}
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-        # Another task of the run may have been faster.
+        # The answer to our own first try may have been lost.
         with suppress(ConflictError):
             cluster.create(body)

@@ -7,6 +7,7 @@ from typing import Any
 
 from spica.cluster.network import NETWORKS, Network
 from spica.cluster.order import Order, digest_of, label_value, object_name
+from spica.cluster.owner import owner_annotation
 from spica.recipe.schema import Kubernetes
 
 Object = dict[str, Any]
@@ -59,7 +60,7 @@ def pytorchjob(
         "kueue.x-k8s.io/priority-class": training.priority,
         "spica.dev/run": label_value(run),
     }
-    annotations = {"spica.dev/spec-digest": digest_of(spec), "spica.dev/owner": owner}
+    annotations = {"spica.dev/spec-digest": digest_of(spec), **owner_annotation(owner)}
     metadata = {"name": name, "labels": labels | queue, "annotations": annotations}
     return {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "metadata": metadata, "spec": spec}
 

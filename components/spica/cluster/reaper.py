@@ -1,7 +1,8 @@
 """Ends what no living run owns: `python -m spica.cluster.reaper [--every 10]`.
 
 A run that was cancelled, or whose client died, may leave jobs and servers behind, and they hold GPUs. Each
-carries the name of its owner; the reaper looks every few seconds and deletes what belongs to nobody.
+carries the names of its owners; the reaper looks every few seconds and deletes what belongs to nobody, then
+the leases of clients that died.
 """
 
 import argparse
@@ -12,28 +13,28 @@ from contextlib import suppress
 from pathlib import Path
 
 from spica.cluster.api import Cluster, Object
-from spica.cluster.owner import Renewals, is_alive
+from spica.cluster.owner import OURS, Renewals, is_alive, owners_of
 from spica.errors import ConflictError, SpicaError
 
-KINDS = ("PyTorchJob", "InferenceService")
-"""In the order in which they are ended: a training holds the most GPUs."""
-OURS = {"app.kubernetes.io/part-of": "spica"}
-OWNER = "spica.dev/owner"
+KINDS = ("PyTorchJob", "InferenceService", "Lease")
+"""In the order in which they are ended: a training holds the most GPUs, a lease holds none."""
 
 logger = logging.getLogger("spica.cluster.reaper")
 
 
 def orphans(cluster: Cluster, renewals: Renewals, kind: str) -> list[Object]:
-    """Objects of this namespace whose owner is gone, but nothing that ended by itself or never had one.
+    """Objects of this namespace whose owners are all gone, but nothing that ended by itself or has none.
+
+    A lease is its own owner: it is one as soon as nobody renews it.
 
     Raises:
         PrerequisiteError: the cluster does not answer, or knows no such kind.
     """
     found = []
     for item in cluster.list(kind, OURS):
-        owner = item["metadata"].get("annotations", {}).get(OWNER)
+        owners = _owners(item)
         try:
-            if owner and not _ended(item) and not is_alive(cluster, owner, renewals):
+            if owners and not _ended(item) and not any(is_alive(cluster, one, renewals) for one in owners):
                 found.append(item)
         except SpicaError as error:
             logger.error("%s %s stays\n%s", kind, item["metadata"]["name"], error)
@@ -64,10 +65,17 @@ def _delete(cluster: Cluster, item: Object) -> int:
     # Changed meanwhile: another run may just have taken it up.
     with suppress(ConflictError):
         cluster.delete(kind, metadata["name"], resourceVersion=metadata["resourceVersion"])
-        owner = metadata["annotations"][OWNER]
-        logger.warning("%s %s: its owner %s is gone; deleted", kind, metadata["name"], owner)
+        owners = ", ".join(_owners(item))
+        logger.warning("%s %s: nobody owns it any more (%s); deleted", kind, metadata["name"], owners)
         return 1
     return 0
+
+
+def _owners(item: Object) -> list[str]:
+    metadata = item["metadata"]
+    if item["kind"] == "Lease":
+        return [f"Lease/{metadata['namespace']}/{metadata['name']}"]
+    return owners_of(item)
 
 
 def _ended(item: Object) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from spica.cluster.api import Object
-from spica.cluster.diagnosis import CONFIG_FAULTS, IMAGE_FAULTS
+from spica.cluster.diagnosis import CONFIG_FAULTS, IMAGE_FAULTS, TOO_LARGE, UNMENDED
 
 Stage = Literal["dead", "stuck", "queued", "starting", "ready"]
 RANK: tuple[Stage, ...] = ("dead", "stuck", "queued", "starting", "ready")
@@ -91,10 +91,9 @@ def _queued(pod: Object, workloads: Sequence[Object]) -> ServerState:
         if any(owner["uid"] == pod["metadata"]["uid"] for owner in owners):
             waiting = _condition(workload, "QuotaReserved", "False") or {}
             said = waiting.get("message", "")
-            # Neither pool nor size fits any flavor, and nobody else's leaving would change that.
-            if "couldn't assign flavors" in said and "insufficient unused quota" not in said:
+            if TOO_LARGE in said:
                 return ServerState("dead", f"its queue can never admit it: {said}")
-            if waiting.get("reason") == "Inadmissible":
+            if any(words in said for words in UNMENDED):
                 return ServerState("stuck", f"its queue does not admit it: {said}")
             return ServerState("queued", f"queued: {said}".rstrip(": "))
     return ServerState("queued", "queued")

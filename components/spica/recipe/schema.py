@@ -212,6 +212,8 @@ class Kubernetes(Section):
     training: TrainingPods
     serving: ServerPods
     secrets: Secrets
+    step_node_pool: ObjectName = "cpu"
+    """Value of the node label spica.dev/pool of the machines that carry the steps of the pipeline."""
 
 
 class Scale(Section):

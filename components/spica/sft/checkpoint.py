@@ -7,8 +7,8 @@
                             manifest.json                   size and SHA-256 of all of these
 
 Whole tensors by name, no pickle: a checkpoint does not know how many ranks wrote it, and any number may
-resume. Folders appear by rename, so a torn one is never seen; an altered one is passed over for the one
-before it.
+resume. Folders appear by rename, so a torn one is never seen; one that is altered on any node is passed over
+by all for the one before it.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from deepspeed import comm
 from deepspeed.runtime.zero import GatheredParameters
 from deepspeed.utils import (
@@ -43,6 +44,7 @@ from spica.sft.engine import MOMENTS, Engine
 SHARD_BYTES = 2**31
 KEPT = 2
 """Newest checkpoints kept, besides the best one."""
+MAX_STEP = 99_999_999
 _FILES = TypeAdapter(list[FileEntry])
 
 logger = logging.getLogger("spica.sft")
@@ -99,14 +101,45 @@ def system_errors() -> Iterator[None]:
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
-def newest(folder: Path) -> tuple[Path, Progress] | None:
-    """The newest checkpoint whose bytes are those of its manifest; warns about any that is passed over."""
-    for path in sorted(folder.glob("step-*"), reverse=True):
+def agree(folder: Path, device: torch.device) -> int:
+    """Step of the newest checkpoint that is whole on every node, 0 without one; all ranks call it.
+
+    The first rank of each node reads the bytes that its node has. Newer checkpoints go: whoever writes them
+    again must find nothing in their place, and pruning must not take them for the newest.
+    """
+    reads = os.environ["LOCAL_RANK"] == "0"
+    at_most, step = MAX_STEP, newest(folder, MAX_STEP) if reads else 0
+    while True:
+        # The largest and, negated, the smallest of the nodes' steps; ranks that read nothing change neither.
+        sides = torch.tensor([step, -step if reads else -at_most], device=device)
+        comm.all_reduce(sides, op=comm.ReduceOp.MAX)
+        highest, lowest = int(sides[0].item()), -int(sides[1].item())
+        if highest == lowest:
+            break
+        at_most = lowest
+        if reads and step > at_most:
+            step = newest(folder, at_most)
+    if reads:
+        for path in _steps(folder):
+            if _step(path) > highest:
+                shutil.rmtree(path)
+    comm.barrier()
+    return highest
+
+
+def newest(folder: Path, at_most: int) -> int:
+    """Step of the newest checkpoint, up to `at_most`, whose bytes are those of its manifest; 0 without one.
+
+    Warns about any that is passed over.
+    """
+    for path in reversed(_steps(folder)):
+        if _step(path) > at_most:
+            continue
         fault = _fault(path)
         if fault is None:
-            return path, Progress.model_validate_json((path / "progress.json").read_bytes())
+            return _step(path)
         logger.warning("%s: %s; the checkpoint before it is used", path.name, fault)
-    return None
+    return 0
 
 
 def load(engine: Engine, path: Path) -> Progress:
@@ -142,6 +175,15 @@ def read_weights(path: Path) -> Iterator[tuple[str, Tensor]]:
 def name(step: int) -> str:
     """Folder of the checkpoint after `step`."""
     return f"step-{step:08d}"
+
+
+def _steps(folder: Path) -> list[Path]:
+    """The folders of checkpoints, oldest first."""
+    return sorted(folder.glob(f"step-{'[0-9]' * 8}"))
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def _open_shards(path: Path, prefix: str, stack: ExitStack) -> dict[str, Any]:
@@ -225,7 +267,7 @@ def _fault(path: Path) -> str | None:
 
 
 def _prune(folder: Path, progress: Progress) -> None:
-    kept = {path.name for path in sorted(folder.glob("step-*"))[-KEPT:]} | {name(progress.best_step)}
+    kept = {path.name for path in _steps(folder)[-KEPT:]} | {name(progress.best_step)}
     for path in folder.iterdir():
         if path.name not in kept:
             shutil.rmtree(path)

@@ -11,7 +11,6 @@ import deepspeed
 import torch
 from deepspeed import comm
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from transformers import Qwen2VLForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
@@ -20,6 +19,7 @@ from spica.recipe.schema import Sft
 from spica.recipe.slices import SftScale
 from spica.sft.attention import NAME as ATTENTION
 from spica.sft.collate import Pack
+from spica.sft.loss import token_losses
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """AdamW's state per trained element."""
@@ -95,7 +95,7 @@ def loss_sum(model: nn.Module, tower: nn.Module | None, pack: Pack) -> Tensor:
         per_picture: Any = (features,)  # the model concatenates them
         inputs["mm_encoder_outputs"] = {"image": BaseModelOutputWithPooling(pooler_output=per_picture)}
     logits = model(**inputs).logits[0]
-    return (cross_entropy(logits.float(), pack.labels, reduction="none") * pack.weights).sum()
+    return (token_losses(logits, pack.labels) * pack.weights).sum()
 
 
 class Engine:
@@ -179,18 +179,20 @@ class Engine:
         ranks; it may raise on all ranks, and nothing has changed then.
         """
         factor = comm.get_world_size() / batch_size  # DeepSpeed averages over ranks; a pack's loss is a sum
-        total = 0.0
+        total = torch.zeros(
+            (), dtype=torch.float64, device=self.device
+        )  # read once: a read waits for the GPU
         with self._reduced_once():
             for index, pack in enumerate(packs):
                 if not self._coalesces:
                     self.deepspeed.set_gradient_accumulation_boundary(index == len(packs) - 1)
                 loss = self.loss_sum(pack)
-                total += loss.item()
+                total += loss.detach()
                 if pack.pixel_values is None and self._trained_visual:
                     # Every rank reduces the same gradients, picture or not.
                     loss = loss + 0.0 * torch.stack([p.sum() for p in self._trained_visual]).sum()
                 self.deepspeed.backward(loss * factor, scale_wrt_gas=False)
-        batch_loss = agree(total) / batch_size
+        batch_loss = agree(total.item()) / batch_size
         for group in self.adamw.param_groups:
             group["lr"] = lr
         grad_norm = self._update()
@@ -236,9 +238,6 @@ def _config(sft: Sft, scale: SftScale, num_parameters: int) -> dict[str, Any]:
         "contiguous_gradients": True,
         "reduce_bucket_size": min(500_000_000, num_parameters),
     }
-    if scale.zero_stage == 3:
-        # Prefetching follows each rank's own trace, and ranks with and without pictures differ in theirs.
-        zero["stage3_prefetch_bucket_size"] = 0
     config: dict[str, Any] = {
         "train_micro_batch_size_per_gpu": 1,
         "gradient_accumulation_steps": 1,

@@ -1,6 +1,7 @@
 """Task `sft-ARM`: fine-tune the student on the chat artifacts among the inputs and publish a `checkpoint`."""
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from spica.recipe.slices import SftSlice
 
 STUDENT = "student"
 _ENDINGS = ("result.json", "error.json", "preempted.json")
+
+logger = logging.getLogger(__name__)
 
 
 def run(slice: SftSlice, inputs: Mapping[str, Artifact], out: Workspace, launcher: Launcher) -> Manifest:
@@ -57,7 +60,11 @@ def _watch(job: Training, launcher: Launcher) -> int:
                 print(line, flush=True)
         return running.wait()
     except BaseException:
-        running.stop()
+        try:
+            running.stop()
+        except Exception as error:
+            # What ended the watch is what the reader must see.
+            logger.warning("job %s may be left behind\n%s", job.name, error)
         raise
 
 

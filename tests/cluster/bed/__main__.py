@@ -1,11 +1,14 @@
-"""The test cluster: python -m bed build | up | down | purge | status | env | load ARCHIVE | base."""
+"""The test cluster: python -m bed build|up|down|purge|status|env|base, load ARCHIVE, test MARKERS."""
 
 import hashlib
 import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from bed import (
     control_plane,
@@ -69,7 +72,9 @@ def up() -> None:
         operators.queues()
         wait_ready()
         (STATE / "stamp").write_text(sources())
-        note(f"up in {time.monotonic() - start:.0f} s; next: export KUBECONFIG={KUBECONFIG}")
+        took_s = f"{time.monotonic() - start:.0f}"
+        (STATE / "up_s").write_text(took_s)
+        note(f"up in {took_s} s; next: export KUBECONFIG={KUBECONFIG}")
 
 
 def down() -> None:
@@ -120,6 +125,23 @@ def env() -> None:
     print(f"export KUBECONFIG={KUBECONFIG} PATH={programs.binary('kubectl').parent}:$PATH")
 
 
+def test(markers: str) -> int:
+    """Run the tests on the cluster of KUBECONFIG, or on this one; the exit code of pytest.
+
+    A cluster that stands already is left standing; one started for the tests is taken down, whatever happens.
+    """
+    ours = not os.environ.get("KUBECONFIG") and not lock.held_by()
+    # As Ctrl-C: pytest then takes down what its fixtures made.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if not os.environ.get("KUBECONFIG"):
+            up()
+        return pytest.main(["-m", markers, str(layout.HERE.parent)])
+    finally:
+        if ours:
+            down()
+
+
 def is_healthy() -> bool:
     """Whether every process lives, all is ready, and all of it came from the sources as they are now."""
     stamp = STATE / "stamp"
@@ -158,6 +180,8 @@ def main() -> int:
                 images.load(Path(path))
             case ["base"]:
                 print(images.base_archive())
+            case ["test", markers]:
+                return test(markers)
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2

@@ -1,15 +1,18 @@
 """The images of the cluster: made here from programs and Debian packages, pulled from nowhere."""
 
+import hashlib
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from bed import archive
-from bed.layout import CACHE, CONTAINERD_SOCKET, PODS, note
+from bed.layout import CACHE, CONTAINERD_SOCKET, PODS, STATE, note
 from bed.programs import KUBERNETES, MODULES, binary
 
 FOLDER = CACHE / "images"
@@ -23,6 +26,7 @@ KFP_PYTHON = f"{PREFIX}/kfp-python:2.17.0"
 MANAGERS = ("training-operator", "kueue", "kserve")
 NONROOT = ("workflow-controller", "kueue", "kserve")
 
+PACKAGES = "python3,ca-certificates"
 # For the init container of a PyTorchJob's worker: busybox's own fails when one of the search domains does.
 NSLOOKUP = '#!/bin/sh\nexec getent hosts "$1"\n'
 
@@ -45,21 +49,59 @@ def load(path: Path) -> None:
     subprocess.run([*_ctr(), "images", "import", path], check=True, stdout=subprocess.DEVNULL)
 
 
+class Making(NamedTuple):
+    """How an image comes to be."""
+
+    made_of: str
+    """Another text, another image: tags do not change when a package or a script does."""
+    write: Callable[[Path], None]
+    """Writes the archive."""
+
+
 def load_all() -> None:
-    """Build the missing archives and import the missing images."""
-    makers: dict[str, Callable[[Path], None]] = {PAUSE: _pause, BASE: _base}
-    for module in MODULES.values():
-        for program in module.programs:
-            makers[tag(program)] = _program(program)
-    makers |= {STORAGE_INITIALIZER: _storage_initializer, METADATA: _metadata, KFP_PYTHON: _kfp_python}
-    _load_missing(makers)
+    """Build the missing archives and import what was not yet imported."""
+    listed = subprocess.run([*_ctr(), "images", "ls", "-q"], check=True, stdout=subprocess.PIPE, text=True)
+    present = listed.stdout.split()
+    imported = STATE / "imported"
+    imported.mkdir(exist_ok=True)
+    for image, making in _makings().items():
+        path = _archive(image, making)
+        if image not in present or not (imported / path.name).exists():
+            load(path)
+            (imported / path.name).touch()
 
 
 def base_archive() -> Path:
     """The docker-archive of Debian with Python 3.11, the base of every Python image; made if missing."""
-    path = _path(BASE)
+    return _archive(BASE, _makings()[BASE])
+
+
+def _makings() -> dict[str, Making]:
+    programs = {
+        tag(program): Making(module.key, partial(_program, program))
+        for module in MODULES.values()
+        for program in module.programs
+    }
+    return {
+        PAUSE: Making(KUBERNETES, _pause),
+        BASE: Making(PACKAGES + NSLOOKUP, _base),
+        **programs,
+        STORAGE_INITIALIZER: _python(
+            STORAGE_INITIALIZER, ["kserve-storage==0.17.0"], "storage_initializer.py"
+        ),
+        METADATA: _python(METADATA, ["ml-metadata==1.17.1", "protobuf<5"], "metadata_server.py"),
+        KFP_PYTHON: _python(KFP_PYTHON, ["kfp==2.17.0", "typing-extensions"], dependencies=False),
+    }
+
+
+def _archive(image: str, making: Making) -> Path:
+    """The archive of an image; made if missing."""
+    digest = hashlib.sha256(making.made_of.encode()).hexdigest()[:8]
+    path = FOLDER / f"{image.removeprefix(PREFIX + '/').replace(':', '-')}-{digest}.tar"
     if not path.exists():
-        _base(path)
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        making.write(path)
+        note(f"wrote image {image}")
     return path
 
 
@@ -67,35 +109,14 @@ def _ctr() -> list[str]:
     return ["ctr", "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io"]
 
 
-def _path(image: str) -> Path:
-    return FOLDER / f"{image.removeprefix(PREFIX + '/').replace(':', '-')}.tar"
-
-
-def _load_missing(makers: dict[str, Callable[[Path], None]]) -> None:
-    listed = subprocess.run([*_ctr(), "images", "ls", "-q"], check=True, stdout=subprocess.PIPE, text=True)
-    present = listed.stdout.split()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for image, make in makers.items():
-        if image not in present:
-            if not _path(image).exists():
-                make(_path(image))
-                note(f"wrote image {image}")
-            load(_path(image))
-
-
-def _program(program: str) -> Callable[[Path], None]:
-    def make(out: Path) -> None:
-        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-            layer = Path(folder) / "layer.tar"
-            path = "/manager" if program in MANAGERS else f"/bin/{program}"
-            archive.program_layer(layer, {path: binary(program)})
-            user = "65532" if program in NONROOT else "0"
-            entrypoint, environment = [path], ["HOME=/tmp"]
-            archive.image(
-                out, tag(program), [layer], entrypoint=entrypoint, environment=environment, user=user
-            )
-
-    return make
+def _program(program: str, out: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        layer = Path(folder) / "layer.tar"
+        path = "/manager" if program in MANAGERS else f"/bin/{program}"
+        archive.program_layer(layer, {path: binary(program)})
+        user = "65532" if program in NONROOT else "0"
+        environment = ["HOME=/tmp"]
+        archive.image(out, tag(program), [layer], entrypoint=[path], environment=environment, user=user)
 
 
 def _pause(out: Path) -> None:
@@ -110,15 +131,14 @@ def _base(out: Path) -> None:
 
 
 def _base_layer() -> Path:
-    layer = FOLDER / "python-3.11.layer"
+    digest = hashlib.sha256((PACKAGES + NSLOOKUP).encode()).hexdigest()[:8]
+    layer = FOLDER / f"python-3.11-{digest}.layer"
     if layer.exists():
         return layer
-    FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         root = Path(folder) / "root"
-        packages = "--include=python3,ca-certificates"
         with (FOLDER / "debootstrap.log").open("w") as log:
-            command = ["debootstrap", "--variant=minbase", packages, "bookworm", str(root)]
+            command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root)]
             subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
         _forget_the_day_and_the_machine(root)
         nslookup = root / "usr/local/bin/nslookup"
@@ -146,33 +166,24 @@ def _forget_the_day_and_the_machine(root: Path) -> None:
     shadow.write_text(re.sub(r"^([^:]*:[^:]*):\d+:", r"\1::", shadow.read_text(), flags=re.MULTILINE))
 
 
-def _python(
-    out: Path, image: str, packages: list[str], script: str = "", *, dependencies: bool = True
-) -> None:
+def _python(image: str, packages: list[str], script: str = "", *, dependencies: bool = True) -> Making:
     """An image of the base, `packages` under /opt/site, perhaps a script of ../pods as its entry point."""
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        site = Path(folder) / "site"
-        install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--target", str(site), *packages]
-        subprocess.run([*install, *(() if dependencies else ("--no-deps",))], check=True)
-        (site / ".lock").unlink(missing_ok=True)
-        if script:
-            shutil.copy(PODS / script, site / "entrypoint.py")
-        layer = Path(folder) / "layer.tar"
-        archive.folder_layer(layer, site, at="/opt/site")
-        archive.image(
-            *(out, image, [_base_layer(), layer]),
-            entrypoint=["/usr/bin/python3.11", "/opt/site/entrypoint.py"] if script else [],
-            environment=["PYTHONPATH=/opt/site", "HOME=/tmp", "HF_HOME=/tmp/hf"],
-        )
+    text = (PODS / script).read_text() if script else ""
 
+    def write(out: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+            site = Path(folder) / "site"
+            install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--target", str(site), *packages]
+            subprocess.run([*install, *(() if dependencies else ("--no-deps",))], check=True)
+            (site / ".lock").unlink(missing_ok=True)
+            if script:
+                (site / "entrypoint.py").write_text(text)
+            layer = Path(folder) / "layer.tar"
+            archive.folder_layer(layer, site, at="/opt/site")
+            archive.image(
+                *(out, image, [_base_layer(), layer]),
+                entrypoint=["/usr/bin/python3.11", "/opt/site/entrypoint.py"] if script else [],
+                environment=["PYTHONPATH=/opt/site", "HOME=/tmp", "HF_HOME=/tmp/hf"],
+            )
 
-def _storage_initializer(out: Path) -> None:
-    _python(out, STORAGE_INITIALIZER, ["kserve-storage==0.17.0"], "storage_initializer.py")
-
-
-def _metadata(out: Path) -> None:
-    _python(out, METADATA, ["ml-metadata==1.17.1", "protobuf<5"], "metadata_server.py")
-
-
-def _kfp_python(out: Path) -> None:
-    _python(out, KFP_PYTHON, ["kfp==2.17.0", "typing-extensions"], dependencies=False)
+    return Making("\n".join([PACKAGES + NSLOOKUP, *packages, text]), write)

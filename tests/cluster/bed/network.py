@@ -41,11 +41,11 @@ def up() -> None:
 def down() -> None:
     """End every process of the cluster's namespaces, then take down mounts, namespaces and link."""
     limit = time.monotonic() + 30
-    while pids := _pids():
-        for number in pids:
+    while left := pids():
+        for number in left:
             send(number, signal.SIGKILL)
         if time.monotonic() > limit:
-            found = f"still alive: {sorted(pids)}"
+            found = f"still alive: {sorted(left)}"
             raise StageError(Fault("cluster processes", found, "all ended by SIGKILL", "make cluster-down"))
         time.sleep(0.1)
     for mount in reversed(_mounts()):
@@ -110,7 +110,7 @@ def _mounts() -> list[str]:
     return [point for line in lines if (point := line.split()[1]).startswith(f"{STATE}/")]
 
 
-def _pids() -> set[int]:
+def pids() -> set[int]:
     """The processes in the cluster's own namespace and in those of its pods, whoever their parent is."""
     namespaces = {os.stat(file).st_ino for file in (str(NAMESPACE_FILE), *_mounts()) if _is_namespace(file)}
     found = set()

@@ -88,8 +88,9 @@ def remove_containers() -> None:
 def remove_cgroups() -> None:
     """Remove what the containers, ended by now, leave below /sys/fs/cgroup."""
     for container in (STATE / "containerd-state" / "io.containerd.runtime.v2.task" / "k8s.io").glob("*"):
-        for folder in Path("/sys/fs/cgroup").glob(f"*/k8s.io/{container.name}"):
-            folder.rmdir()
+        for hierarchy in ("", "*/"):  # cgroup v2 has one, v1 one for each controller
+            for folder in Path("/sys/fs/cgroup").glob(f"{hierarchy}k8s.io/{container.name}"):
+                folder.rmdir()
 
 
 def up() -> None:

@@ -12,7 +12,7 @@ from spica.artifacts.memo import execute, identify, perform
 from spica.artifacts.store import Store
 from spica.artifacts.types import Kind
 from spica.artifacts.workspace import Workspace
-from spica.errors import ConflictError, DataError, IntegrityError, LockedError, StageError
+from spica.errors import ConflictError, DataError, Fault, IntegrityError, LockedError, StageError
 from spica.recipe.schema import Source
 
 from . import counting_stage
@@ -147,6 +147,26 @@ def test_a_stage_that_publishes_nothing_is_a_stage_error(store: Store) -> None:
 def test_a_metric_that_is_no_number_is_a_data_error(store: Store) -> None:
     with pytest.raises(DataError, match="accuracy = nan"):
         execute("text", not_a_number, CountingSlice(), {}, store, launcher())
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_stage_that_fails_where_another_attempt_has_published_ends_well(
+    store: Store, state: Path, tmp_path: Path, published: bool
+) -> None:
+    def too_late(slice: CountingSlice, inputs: Any, out: Workspace, launcher: Any) -> Any:
+        assert out.work
+        (out.scratch / "journal").write_text("unfinished")
+        if published:
+            folder = write_files(tmp_path / "theirs", seed_txt="7")
+            store.publish(folder, manifest_of(folder, key=out.work.key, task="text"))
+        raise StageError(Fault("job", "its result is no longer there", "a result", "run again"))
+
+    if published:
+        assert perform("text", too_late, CountingSlice(), {}, store, launcher()).cached
+        assert not list((state / "work").rglob("journal"))
+    else:
+        with pytest.raises(StageError, match="no longer there"):
+            perform("text", too_late, CountingSlice(), {}, store, launcher())
 
 
 def test_other_bytes_published_meanwhile_are_a_conflict_and_not_taken_for_ours(

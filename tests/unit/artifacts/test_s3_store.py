@@ -294,4 +294,4 @@ def test_a_store_that_never_answered_is_not_waited_for(
     for name, value in (s3_environment | {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(PrerequisiteError, match=r"no connection to http://127\.0\.0\.1:9"):
-        S3Store("spica", "runs").find(TASK, KEY)
+        S3Store("away", "runs").find(TASK, KEY)

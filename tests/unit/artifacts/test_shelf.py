@@ -113,10 +113,49 @@ def test_what_was_restored_is_not_copied_back(
 
 
 def test_what_another_process_put_stays(shelf: Shelf, scratch: Path, connected: S3Store) -> None:
-    connected.shelf("text", KEY).put(scratch, "journal.jsonl")
-    (scratch / "journal.jsonl").unlink()
+    connected.shelf("text", KEY).write("error.json", b"{}")
     shelf.save(scratch)
-    assert "journal.jsonl" in shelf.names()
+    assert shelf.read("error.json") == b"{}"
+
+
+def test_what_is_not_kept_reads_as_nothing(shelf: Shelf) -> None:
+    assert shelf.read("error.json") is None
+
+
+def test_an_older_machine_neither_overwrites_nor_drops_what_a_newer_one_has(
+    shelf: Shelf, scratch: Path, tmp_path: Path, connected: S3Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.claim()
+    shelf.save(scratch)
+    newer = connected.shelf("text", KEY)
+    newer.claim()
+    newer.restore(tmp_path / "new")
+    write_files(scratch, journal_jsonl="of the older one")
+    write_files(scratch / "checkpoints/step-2", manifest_json="[]")
+    (scratch / STEP / "manifest.json").unlink()
+    with caplog.at_level(logging.WARNING, "spica"):
+        assert [shelf.save(scratch), shelf.save(scratch)] == [[], []]
+        shelf.write("journal.jsonl", b"of the older one")
+        shelf.drop(["journal.jsonl"])
+    assert caplog.text.count("another machine goes on from here") == 1
+    assert newer.names() == [f"{STEP}/manifest.json", f"{STEP}/weights.bin", "journal.jsonl"]
+    assert newer.read("journal.jsonl") == b"1\n"
+    write_files(tmp_path / "new", journal_jsonl="1\n2\n")
+    assert newer.save(tmp_path / "new") == ["journal.jsonl"]
+
+
+def test_a_machine_superseded_in_the_middle_of_a_copy_writes_no_manifest(
+    s3_server: S3Server, shelf: Shelf, scratch: Path, connected: S3Store
+) -> None:
+    shelf.claim()
+
+    def supersede(environ: dict[str, Any]) -> None:
+        if environ["REQUEST_METHOD"] == "PUT":
+            s3_server.answers.clear()
+            connected.shelf("text", KEY).claim()
+
+    s3_server.answers.append(supersede)
+    assert shelf.save(scratch) == [f"{STEP}/weights.bin", "journal.jsonl"]
 
 
 def test_hidden_files_and_folders_stay(shelf: Shelf, scratch: Path) -> None:
@@ -168,6 +207,27 @@ def test_the_background_copy_survives_a_store_that_is_away(
         s3_server.answers[:] = [back]
         assert accepted.wait(20)
     assert "scratch is not copied" in caplog.text
+    assert len(shelf.names()) == 3
+
+
+def test_the_background_copy_survives_any_error(
+    shelf: Shelf, scratch: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = threading.Event()
+    upload = S3Prefix.upload_present
+
+    def fails_once(prefix: S3Prefix, folder: Path, names: list[str]) -> list[str]:
+        monkeypatch.setattr(S3Prefix, "upload_present", uploads)
+        raise RuntimeError("dictionary changed size during iteration")
+
+    def uploads(prefix: S3Prefix, folder: Path, names: list[str]) -> list[str]:
+        again.set()
+        return upload(prefix, folder, names)
+
+    monkeypatch.setattr(S3Prefix, "upload_present", fails_once)
+    with caplog.at_level(logging.WARNING, "spica"), shelf.kept(scratch, 0.01):
+        assert again.wait(20)
+    assert "RuntimeError: dictionary changed size" in caplog.text
     assert len(shelf.names()) == 3
 
 

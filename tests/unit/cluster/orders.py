@@ -4,11 +4,14 @@ import json
 from typing import Any
 
 from spica.artifacts.manifest import Reference
+from spica.artifacts.workspace import Work
 from spica.cluster.order import Order
 from spica.cluster.pytorchjob import pytorchjob
 from spica.recipe.load import load_recipe
 
+TASK = "sft-d_t"
 KEY = "0123456789abcdef" * 4
+WORK = Work(TASK, KEY, "s3://spica/runs")
 TEMPLATE: dict[str, Any] = {}
 
 
@@ -17,7 +20,7 @@ def order_of(recipe: str, profile: str) -> Order:
     scale = resolved.scale
     assert scale.kubernetes is not None
     return Order(
-        task="sft-d_t",
+        task=TASK,
         key=KEY,
         store=resolved.store,
         module="spica.sft.train",

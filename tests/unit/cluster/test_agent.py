@@ -1,8 +1,12 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +15,15 @@ import pytest
 from spica.artifacts.manifest import Reference
 from spica.artifacts.s3_store import S3Store
 from spica.artifacts.workspace import Delivery
-from spica.cluster.agent import Node, crash_signature
+from spica.cluster import agent
+from spica.cluster.agent import Node, forget_endings
 from spica.cluster.order import Order
 from spica.errors import IntegrityError, PrerequisiteError
 
 from ...fakes.s3_server import S3Server
 from ..artifacts.artifact_examples import KEY, manifest_of, write_files
 
+Happens = list[Callable[[], Any]]
 TASK = "sft-d_t"
 JOB = f"runs/{TASK}/{KEY[:16]}/job"
 STEP_7 = "checkpoints/step-00000007"
@@ -61,7 +67,8 @@ def node(store: S3Store, mode: str = "ends", rank: int = 0, **changes: Any) -> N
 
 def kept(s3: Any) -> list[str]:
     found = s3.list_objects_v2(Bucket="spica", Prefix=f"{JOB}/").get("Contents", ())
-    return sorted(item["Key"].removeprefix(f"{JOB}/") for item in found)
+    names = (item["Key"].removeprefix(f"{JOB}/") for item in found)
+    return sorted(name for name in names if name != ".holder")
 
 
 def put(s3: Any, name: str, content: str = "x") -> None:
@@ -93,18 +100,19 @@ def test_sigterm_saves_every_rank_and_the_next_pod_goes_on_from_there(
     s3: Any, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = [sys.executable, "-m", "spica.cluster.agent", order("waits").model_dump_json()]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as agent:
-        assert agent.stdout is not None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as pod:
+        assert pod.stdout is not None
         num_ready = 0
-        for line in agent.stdout:
+        for line in pod.stdout:
             num_ready += line == "at work\n"
             if num_ready == 2:
-                agent.send_signal(signal.SIGTERM)
+                pod.send_signal(signal.SIGTERM)
                 break
-        agent.stdout.read()
-    assert agent.returncode == 143
+        pod.stdout.read()
+    assert pod.returncode == 143
     checkpoint = {f"{STEP_7}/{name}" for name in ("weights-0", "weights-1", "manifest.json")}
     assert checkpoint | {"preempted.json"} <= set(kept(s3))
+    assert not any(name.startswith("attempts/") for name in kept(s3))
     monkeypatch.setenv("SPICA_STATE", str(tmp_path / "pod-1"))
     assert node(store, "ends").run() == 0
     [file] = Delivery.model_validate(read(s3, "delivery.json")).files
@@ -120,9 +128,50 @@ def test_the_third_equal_crash_is_final_and_says_why(s3: Any, store: S3Store) ->
 
 
 @pytest.mark.slow
-def test_a_lost_peer_is_a_retry_that_is_not_counted(s3: Any, store: S3Store) -> None:
+def test_a_lost_peer_is_an_attempt_and_no_crash(s3: Any, store: S3Store) -> None:
     assert node(store, "loses a peer", ranks_per_node=1).run() == 138
     assert not [name for name in kept(s3) if name.startswith("crashes/")]
+    (attempt,) = (name for name in kept(s3) if name.startswith("attempts/"))
+    assert read(s3, attempt) == "a peer was lost"
+
+
+@pytest.mark.slow
+def test_a_worker_stays_until_node_0_or_its_successor_has_delivered(
+    s3_server: S3Server, s3: Any, store: S3Store, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    command = [sys.executable, "-m", "spica.cluster.agent"]
+    command.append(order("ends", num_nodes=2, ranks_per_node=1).model_dump_json())
+    delivers, goes_on = threading.Event(), threading.Event()
+
+    def holds_back(environ: dict[str, Any]) -> None:
+        if environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith("/model.bin"):
+            delivers.set()
+            goes_on.wait(300)
+
+    s3_server.answers.append(holds_back)
+    with ExitStack() as stack:
+
+        def start(rank: int, pod: str) -> subprocess.Popen[bytes]:
+            environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "PET_NODE_RANK": str(rank)}
+            environment |= {"SPICA_STATE": str(tmp_path / pod)}
+            process = subprocess.Popen(command, env=os.environ | environment)
+            stack.callback(process.kill)
+            return process
+
+        first, worker = start(0, "first"), start(1, "worker")
+        assert delivers.wait(300)
+        first.kill()
+        first.wait()
+        s3_server.answers.clear()
+        goes_on.set()
+        assert worker.poll() is None
+        second = start(0, "second")
+        assert worker.wait(300) == 138
+        worker = start(1, "worker again")
+        assert [second.wait(300), worker.wait(300)] == [0, 0]
+    assert "delivery.json" in kept(s3)
 
 
 @pytest.mark.slow
@@ -139,7 +188,15 @@ def test_a_checkpoint_without_its_manifest_is_not_taken_for_whole(s3: Any, store
     pod = node(store)
     pod._restore()
     assert [path.name for path in (pod.scratch / "checkpoints").iterdir()] == ["step-00000007"]
-    assert pod._step == 7
+
+
+def test_a_worker_begins_with_the_two_newest_checkpoints(s3: Any, store: S3Store) -> None:
+    for step in (3, 7, 9):
+        put(s3, f"checkpoints/step-{step:08d}/manifest.json")
+    worker = node(store, rank=1)
+    worker._restore()
+    found = sorted(path.name for path in (worker.scratch / "checkpoints").iterdir())
+    assert found == ["step-00000007", "step-00000009"]
 
 
 def test_only_node_0_gets_more_than_checkpoints(s3: Any, store: S3Store) -> None:
@@ -150,12 +207,21 @@ def test_only_node_0_gets_more_than_checkpoints(s3: Any, store: S3Store) -> None
     assert [path.name for path in worker.scratch.iterdir()] == ["checkpoints"]
 
 
-def test_the_ending_of_an_earlier_job_is_gone_before_a_new_one_begins(s3: Any, store: S3Store) -> None:
-    for name in ("result.json", "delivery.json", "error.json", "preempted.json"):
+def test_who_makes_a_job_forgets_how_earlier_ones_ended_and_no_checkpoint(s3: Any, store: S3Store) -> None:
+    endings = ("result.json", "delivery.json", "error.json", "preempted.json")
+    for name in (*endings, "attempts/00000000-0001-a.json", "crashes/00000000-node-0-b-c.json"):
+        put(s3, name)
+    put(s3, f"{STEP_7}/manifest.json")
+    forget_endings(store.job_shelf(TASK, KEY))
+    assert kept(s3) == [f"{STEP_7}/manifest.json"]
+
+
+def test_node_0_forgets_what_its_predecessor_left_and_no_error_of_a_worker(s3: Any, store: S3Store) -> None:
+    for name in ("result.json", "error.json", "preempted.json"):
         put(s3, name)
     pod = node(store)
     pod._restore()
-    assert kept(s3) == []
+    assert kept(s3) == ["error.json"]
     assert list(pod.scratch.iterdir()) == []
 
 
@@ -165,22 +231,88 @@ def test_a_worker_leaves_the_endings_alone(s3: Any, store: S3Store) -> None:
     assert kept(s3) == ["error.json"]
 
 
-def test_nodes_that_crash_together_are_one_crash(s3: Any, store: S3Store) -> None:
-    gang = [node(store, rank=rank) for rank in range(4)]
-    assert [member._count_crash("ValueError: odd") for member in gang] == [138] * 4
-    assert [member._count_crash("ValueError: odd") for member in gang[:1] * 2] == [138, 1]
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_delivered_job_is_not_begun_again(s3: Any, store: S3Store, rank: int) -> None:
+    put(s3, "delivery.json")
+    assert node(store, rank=rank).run() == 0
+    assert kept(s3) == ["delivery.json"]
 
 
-def test_other_errors_and_other_steps_are_other_crashes(s3: Any, store: S3Store) -> None:
-    pod = node(store)
-    assert [pod._count_crash(error) for error in ("a", "b", "a", "b")] == [138] * 4
-    pod._step = 5
-    assert pod._count_crash("a") == 138
+class Pauses:
+    """The agent's clock: only its own pauses pass, and at each the next thing happens."""
+
+    def __init__(self) -> None:
+        self.happens: Happens = []
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, pause_s: float) -> None:
+        self._now += pause_s
+        if self.happens:
+            self.happens.pop(0)()
 
 
-def test_after_a_final_crash_the_count_begins_anew(s3: Any, store: S3Store) -> None:
-    pod = node(store)
-    assert [pod._count_crash("a") for _ in range(4)] == [138, 138, 1, 138]
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Happens:
+    """What happens while a node waits, pause by pause."""
+    pauses = Pauses()
+    monkeypatch.setattr(agent, "time", pauses)
+    monkeypatch.setattr(agent, "LOOK_EVERY_S", 400.0)
+    return pauses.happens
+
+
+def test_a_worker_stays_until_the_result_is_delivered(s3: Any, store: S3Store, looks: Happens) -> None:
+    looks += [lambda: None, lambda: put(s3, "delivery.json")]
+    assert node(store, rank=1)._await_delivery() == 0
+    assert looks == []
+
+
+def test_a_worker_takes_part_again_when_node_0_does(s3: Any, store: S3Store, looks: Happens) -> None:
+    put(s3, "attempts/00000007-0001-a.json")
+    looks += [lambda: None, lambda: put(s3, "attempts/00000007-0002-b.json")]
+    assert node(store, rank=1)._await_delivery() == 138
+    assert looks == []
+
+
+def test_a_worker_does_not_wait_for_ever(s3: Any, store: S3Store, looks: Happens) -> None:
+    assert node(store, rank=1)._await_delivery() == 138
+
+
+def test_a_worker_that_waits_leaves_when_it_is_told_to(s3: Any, store: S3Store, looks: Happens) -> None:
+    worker = node(store, rank=1)
+    looks.append(lambda: setattr(worker, "_terminated", True))
+    assert worker._await_delivery() == 143
+
+
+def test_peers_that_are_lost_for_ever_are_no_endless_loop(s3: Any, store: S3Store) -> None:
+    for number in range(9):
+        put(s3, f"attempts/00000000-{number + 1:04d}-a.json", '"a peer was lost"')
+    assert node(store).run() == 1
+    [fault] = read(s3, "error.json")["faults"]
+    assert fault["found"] == "9 attempts brought no newer checkpoint; the last one: a peer was lost"
+
+
+def test_sigterm_while_inputs_are_fetched_is_no_attempt(s3_server: S3Server, s3: Any, store: S3Store) -> None:
+    reference = Reference(task="student", key="a" * 64, digest="b" * 64)
+    command = [sys.executable, "-m", "spica.cluster.agent", order("ends").model_dump_json()]
+    command[-1] = order("ends", inputs={"student": reference}).model_dump_json()
+    asked, ended = threading.Event(), threading.Event()
+
+    def slow(environ: dict[str, Any]) -> None:
+        if "/student/" in environ["PATH_INFO"]:
+            asked.set()
+            ended.wait(20)
+
+    s3_server.answers.append(slow)
+    with subprocess.Popen(command) as process:
+        assert asked.wait(20)
+        assert any(name.startswith("attempts/") for name in kept(s3))
+        process.terminate()
+        assert process.wait(20) == 143
+        ended.set()
+    assert kept(s3) == []
 
 
 def test_a_missing_input_is_tried_again_before_it_is_final(s3: Any, store: S3Store) -> None:
@@ -200,9 +332,37 @@ def test_a_damaged_input_is_final_at_once(s3: Any, store: S3Store, tmp_path: Pat
     assert read(s3, "error.json")["type"] == IntegrityError.__name__
 
 
-def test_a_store_that_is_away_is_a_retry_that_cannot_be_counted(s3_server: S3Server, store: S3Store) -> None:
+def test_a_store_that_comes_back_is_a_crash_that_is_counted(
+    s3_server: S3Server, s3: Any, store: S3Store, looks: Happens
+) -> None:
     s3_server.answers.append(lambda environ: ("503 Service Unavailable", b""))
+    looks.append(s3_server.answers.clear)
     assert node(store).run() == 138
+    assert [name.split("-")[0] for name in kept(s3)] == ["crashes/00000000"]
+
+
+def test_a_store_that_stays_away_is_final(s3_server: S3Server, store: S3Store, looks: Happens) -> None:
+    s3_server.answers.append(lambda environ: ("503 Service Unavailable", b""))
+    assert node(store).run() == 1
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])
+def test_a_store_that_refuses_is_final_at_once(s3_server: S3Server, store: S3Store, code: str) -> None:
+    body = f"<Error><Code>{code}</Code></Error>".encode()
+    s3_server.answers.append(lambda environ: ("403 Forbidden", body))
+    assert node(store).run() == 1
+
+
+def test_what_could_not_be_copied_is_copied_when_the_store_is_back(
+    s3_server: S3Server, s3: Any, store: S3Store, looks: Happens
+) -> None:
+    pod = node(store)
+    pod.scratch.mkdir(parents=True)
+    (pod.scratch / "log.jsonl").write_text("1\n")
+    s3_server.answers.append(lambda environ: ("503 Service Unavailable", b""))
+    looks.append(s3_server.answers.clear)
+    pod._wait_for_store()
+    assert kept(s3) == ["log.jsonl"]
 
 
 def test_an_artifact_elsewhere_is_no_place_for_pods() -> None:
@@ -210,27 +370,3 @@ def test_an_artifact_elsewhere_is_no_place_for_pods() -> None:
 
     with pytest.raises(PrerequisiteError, match="s3://bucket/prefix"):
         s3_store("file:///tmp/store")
-
-
-CHILD_FAILED = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
-
-
-@pytest.mark.parametrize(
-    ("lines", "signature"),
-    [
-        (["[rank0]: ValueError: row 17 at 0x7f3a", CHILD_FAILED], "ValueError: row N at N"),
-        (["torch.OutOfMemoryError: 20.00 GiB"], "torch.OutOfMemoryError: N.N GiB"),
-        (["KeyError: 'a'", "During handling ...", "ValueError: b"], "KeyError: 'a'"),
-        (["RuntimeError: Connection closed by peer [10.0.0.3]", "ValueError: b"], "ValueError: b"),
-        (["ValueError: b", "RuntimeError: Connection reset by peer"], "ValueError: b"),
-        (["RuntimeError: [pair.cc] Connection closed by peer [10.0.0.3]:51", CHILD_FAILED], None),
-        (["RuntimeError: [unbound_buffer.cc] Timed out waiting 1800000ms for recv operation"], None),
-        (["torch.distributed.DistBackendError: NCCL error ... remote process exited"], None),
-        (["torch.distributed.DistNetworkError: The client socket has timed out after 60000ms"], None),
-        (["terminate called after Watchdog caught collective operation timeout"], None),
-        ([], "the ranks ended without a word (killed, out of memory?)"),
-        ([CHILD_FAILED], "the ranks ended without a word (killed, out of memory?)"),
-    ],
-)
-def test_a_crash_is_known_by_the_error_that_began_it(lines: list[str], signature: str | None) -> None:
-    assert crash_signature(lines) == signature

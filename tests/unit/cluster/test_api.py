@@ -122,12 +122,40 @@ def test_labels_select(cluster: Cluster, server: ApiServer) -> None:
     assert server.requests[0][1] == "/api/v1/configmaps?labelSelector=a%3Db%2Cc%3Dd"
 
 
+def test_a_patch_can_take_something_off_and_ask_for_one_version(cluster: Cluster, server: ApiServer) -> None:
+    body = {"metadata": {"resourceVersion": "7", "annotations": {"a": None}}}
+    server.answers += [status(409, "the object has been modified")]
+    with pytest.raises(ConflictError):
+        cluster.patch("ConfigMap", "here", body)
+    assert server.requests[0][2] == body
+
+
 def test_a_deletion_may_ask_for_one_version(cluster: Cluster, server: ApiServer) -> None:
     server.answers += [status(409, "the object has been modified")]
     with pytest.raises(ConflictError):
         cluster.delete("ConfigMap", "here", resourceVersion="7")
     options = {"propagationPolicy": "Foreground", "preconditions": {"resourceVersion": "7"}}
     assert server.requests[0][2] == options
+
+
+def test_a_namespace_whose_quota_is_spent_is_not_told_as_a_right_that_lacks(
+    cluster: Cluster, server: ApiServer
+) -> None:
+    server.answers += [status(403, "exceeded quota: jobs, requested: count/pytorchjobs=1, limited: 0")]
+    with pytest.raises(PrerequisiteError, match="exceeded quota: jobs") as caught:
+        cluster.create(BODY)
+    assert "describe resourcequota" in caught.value.faults[0].next
+
+
+@pytest.mark.parametrize("text", ["", "{[", "hello", "[1]", "kind: Config"])
+def test_a_kubeconfig_that_is_none_is_a_prerequisite(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text(text)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(PrerequisiteError, match="no usable configuration"):
+        Cluster.connect()
 
 
 def test_no_configuration_is_a_prerequisite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def waiting_job(*, suspended: bool) -> dict[str, Any]:
 def test_pods_that_are_refused_are_told_with_the_clusters_words() -> None:
     said = [event("FailedCreatePod", "violates PodSecurity")]
     state = state_of(waiting_job(suspended=False), [], None, said)
-    assert (str(state), state.is_stuck) == ("refused: violates PodSecurity", True)
+    assert (str(state), state.patience_s) == ("refused: violates PodSecurity", 120.0)
 
 
 def test_a_refusal_from_before_the_job_began_is_history() -> None:
@@ -186,16 +186,31 @@ def test_a_job_that_kueue_makes_nothing_of_is_told_with_its_warning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "name"),
+    ("message", "name", "patience_s"),
     [
         (
-            "couldn't assign flavors to pod set master: insufficient quota for cpu, maximum capacity",
+            "couldn't assign flavors to pod set master: insufficient quota for cpu in flavor spica-cpu, "
+            "request > maximum capacity (2 > 1)",
             "inadmissible",
+            0.0,
         ),
-        ("couldn't assign flavors to pod set master: insufficient unused quota for cpu", "queued"),
+        # Kueue names a flavor of another pool, and nothing else, while it waits for its own.
+        (
+            "couldn't assign flavors to pod set master: flavor spica-h100-8x doesn't match node affinity",
+            "queued",
+            None,
+        ),
+        ("couldn't assign flavors to pod set master: insufficient unused quota for cpu", "queued", None),
+        ("LocalQueue training doesn't exist", "refused", 120.0),
+        ("Workload namespace doesn't match ClusterQueue selector", "refused", 120.0),
+        ("resources didn't satisfy LimitRange constraints: [...]", "refused", 120.0),
+        # Somebody holds it on purpose.
+        ("ClusterQueue spica is inactive", "queued", None),
     ],
 )
-def test_a_quota_that_never_fits_is_told_from_one_that_is_taken(message: str, name: str) -> None:
+def test_a_quota_that_never_fits_is_told_from_one_that_is_taken(
+    message: str, name: str, patience_s: float | None
+) -> None:
     workload = {"status": {"conditions": [{"type": "QuotaReserved", "status": "False", "message": message}]}}
     state = state_of(waiting_job(suspended=True), [], workload)
-    assert (state.name, state.is_hopeless) == (name, name == "inadmissible")
+    assert (state.name, state.patience_s) == (name, patience_s)

@@ -199,13 +199,13 @@ def test_an_equal_server_of_an_earlier_attempt_is_adopted(address: str, tmp_path
     assert (len(cluster.created), cluster.num_deleted) == (1, 1)
 
 
-def test_a_server_of_another_owner_is_replaced(address: str, tmp_path: Path) -> None:
+def test_a_server_that_is_being_deleted_is_waited_for_and_made_anew(address: str, tmp_path: Path) -> None:
     cluster = OneServerCluster([[READY]], address)
-    cluster.existing = inference_service(server(), kubernetes(), "run-1", "Lease/team/gone")
-    pods = kubernetes()
-    asked = server(tmp_path / "server.log")
-    KubernetesEndpoint.start(cast(Cluster, cluster), asked, pods, "run-1", OWNER)
-    assert cluster.created[0]["metadata"]["annotations"]["spica.dev/owner"] == OWNER
+    going = inference_service(server(), kubernetes(), "run-1", OWNER)
+    going["metadata"]["deletionTimestamp"] = "2026-11-21T08:00:00Z"
+    cluster.existing = going
+    start(cluster, tmp_path)
+    assert len(cluster.created) == 1
 
 
 def test_another_spec_under_the_same_name_is_a_conflict_and_stays(address: str, tmp_path: Path) -> None:

@@ -40,19 +40,19 @@ def test_data_parallel_servers_become_pods_that_are_not_data_parallel_inside() -
 
 @pytest.mark.parametrize("name", ["D_T+D_SD", "7b", "", "x" * 200, "-ü-", "M0"])
 def test_every_derived_name_is_a_dns_label(name: str) -> None:
-    found = server_name(server(name=name), "run-1")
+    found = server_name(server(name=name), OWNER)
     assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", found)
     assert len(f"isvc.{found}-predictor") <= 63
 
 
-def test_another_run_model_or_checkpoint_gives_another_name() -> None:
+def test_another_owner_model_or_checkpoint_gives_another_name() -> None:
     asked = server()
     other = replace(asked, checkpoint=checkpoint(digest="e" * 64))
     names = {
-        server_name(asked, "run-1"),
-        server_name(asked, "run-2"),
-        server_name(server(name="D_SD"), "run-1"),
-        server_name(other, "run-1"),
+        server_name(asked, OWNER),
+        server_name(asked, "Lease/team/run-1"),
+        server_name(server(name="D_SD"), OWNER),
+        server_name(other, OWNER),
     }
     assert len(names) == 4
 
@@ -65,7 +65,7 @@ def test_another_size_keeps_the_name_and_changes_the_digest() -> None:
     assert one["annotations"]["spica.dev/spec-digest"] != two["annotations"]["spica.dev/spec-digest"]
 
 
-def test_another_owner_keeps_the_digest() -> None:
+def test_an_owner_is_no_part_of_the_digest() -> None:
     one, two = (inference_service(server(), kubernetes(), "r", o)["metadata"] for o in (OWNER, "Lease/a/b"))
     assert one["annotations"]["spica.dev/spec-digest"] == two["annotations"]["spica.dev/spec-digest"]
 

@@ -5,30 +5,26 @@ from typing import Any
 import pytest
 
 from spica.artifacts.s3_store import S3Store
-from spica.artifacts.workspace import Work, Workspace
+from spica.artifacts.workspace import Delivery, Workspace
 from spica.cluster import job as module
-from spica.cluster.job import KubernetesJob
+from spica.cluster.diagnosis import PATIENCE_S
+from spica.cluster.job import KubernetesJob, submit
+from spica.cluster.owner import owners_of
 from spica.errors import StageError
 from spica.launch.contract import Training
 
 from ...fakes.cluster import FakeCluster
 from ..artifacts.artifact_examples import write_files
-from .orders import KEY, job_of
+from .orders import KEY, TASK, WORK, job_of
 
-TASK = "sft-d_t"
-WORK = Work(TASK, KEY, "s3://spica/runs")
 NAME = job_of()["metadata"]["name"]
+OWNER = "Lease/team/spica-run-1"
+"""Of the job that `job_of` makes."""
 POD_LABELS = {"training.kubeflow.org/job-name": NAME}
 
 
-@pytest.fixture(scope="module")
-def store(s3_client: Any) -> S3Store:
-    # A store keeps its client, and making one takes longer than most tests.
-    return S3Store("spica", "runs")
-
-
 @pytest.fixture
-def out(s3: Any, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def out(store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setattr(module, "POLL_S", 0.01)
     monkeypatch.setattr(module, "s3_store", lambda uri: store)
     for name in ("files", "scratch"):
@@ -49,7 +45,7 @@ def cluster_with(*conditions: str, reason: str = "") -> Any:
     return cluster
 
 
-def running(cluster: Any, out: Workspace, owner: str = "Lease/team/run") -> KubernetesJob:
+def running(cluster: Any, out: Workspace, owner: str = OWNER) -> KubernetesJob:
     training = Training(
         name="sft-d_t",
         module="spica.sft.train",
@@ -64,18 +60,33 @@ def running(cluster: Any, out: Workspace, owner: str = "Lease/team/run") -> Kube
     return KubernetesJob(cluster, NAME, training, WORK, owner)
 
 
-def test_a_succeeded_job_hands_over_what_it_delivered(store: S3Store, out: Workspace, tmp_path: Path) -> None:
-    delivery = store.deliver(TASK, KEY, write_files(tmp_path / "made", model_bin="w"))
-    ending = tmp_path / "ending"
-    ending.mkdir()
+def deliver(store: S3Store, folder: Path) -> Delivery:
+    """What node 0 leaves of a training that ended well."""
+    delivery = store.deliver(TASK, KEY, write_files(folder / "made", model_bin="w"))
+    ending = write_files(folder / "ending", result_json="{}")
     (ending / "delivery.json").write_text(delivery.model_dump_json())
-    (ending / "result.json").write_text("{}")
     store.job_shelf(TASK, KEY).save(ending)
+    return delivery
+
+
+def test_a_succeeded_job_hands_over_what_it_delivered(store: S3Store, out: Workspace, tmp_path: Path) -> None:
+    delivery = deliver(store, tmp_path)
     # What an earlier attempt of the stage left does not stand in the way.
     (out.scratch / "delivery.json").write_text("old")
     assert running(cluster_with("Succeeded"), out).wait() == 0
     assert out.delivery == delivery
     assert (out.scratch / "result.json").is_file()
+
+
+@pytest.mark.parametrize("ended", ["Failed", "Succeeded"])
+def test_a_result_that_was_not_delivered_is_none(
+    store: S3Store, out: Workspace, tmp_path: Path, ended: str
+) -> None:
+    store.job_shelf(TASK, KEY).save(write_files(tmp_path / "ending", result_json="{}"))
+    with pytest.raises(StageError):
+        running(cluster_with(ended), out).wait()
+    # The stage takes it for the end of a training.
+    assert not (out.scratch / "result.json").exists()
 
 
 def test_a_failed_job_brings_the_fault_of_its_ranks(store: S3Store, out: Workspace, tmp_path: Path) -> None:
@@ -93,6 +104,15 @@ def test_a_job_that_failed_without_a_word_shows_the_log_of_the_first_pod(out: Wo
     cluster.written["w-3"] = "line 1\nImportError: no torch\n"
     with pytest.raises(StageError, match=r"first: w-3, exit code 1 Error\)\n +line 1\n +ImportError: no"):
         running(cluster, out).wait()
+
+
+def test_a_job_that_is_gone_hands_over_what_it_had_delivered(
+    store: S3Store, out: Workspace, tmp_path: Path
+) -> None:
+    delivery = deliver(store, tmp_path)
+    assert submit(FakeCluster(), job_of(), WORK) == "finished"
+    assert running(FakeCluster(), out).wait() == 0
+    assert out.delivery == delivery
 
 
 def test_a_job_that_vanishes_is_told(out: Workspace) -> None:
@@ -125,11 +145,58 @@ def test_a_stopped_job_is_deleted(out: Workspace) -> None:
     assert cluster.objects == {}
 
 
-def test_a_job_whose_run_lives_on_is_left_to_the_next_attempt(
+def test_a_stopped_job_goes_on_for_another_run_that_took_it_up(
     out: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cluster = cluster_with()
-    cluster.add("Workflow", "w", metadata={"namespace": "kubeflow"}, spec={})
+    submit(cluster, job_of(owner="Lease/team/spica-run-2"), WORK)
+    running(cluster, out).stop()
+    assert owners_of(cluster.get("PyTorchJob", NAME)) == ["Lease/team/spica-run-2"]
+    assert "runs on for another run" in capsys.readouterr().out
+    running(cluster, out, "Lease/team/spica-run-2").stop()
+    assert cluster.objects == {}
+
+
+def test_the_end_of_a_stopped_job_is_awaited_and_not_that_of_a_new_one_of_its_name(out: Workspace) -> None:
+    class Slow(FakeCluster):
+        """Deletion takes a few looks; then somebody else makes the job anew."""
+
+        looks = 0
+
+        def delete(self, kind: str, name: str, namespace: str | None = None, **only: str) -> None:
+            self.looks = 3
+
+        def get(self, kind: str, name: str, namespace: str | None = None) -> Any:
+            self.looks -= 1
+            if self.looks == 0:
+                self.objects.clear()
+                self.create(job_of())
+            return super().get(kind, name, namespace)
+
+    cluster: Any = Slow()
+    cluster.create(job_of())
+    running(cluster, out).stop()
+    assert cluster.looks == 0
+
+
+def test_a_job_that_cannot_start_is_given_up_and_its_quota_with_it(
+    out: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PATIENCE_S, "image missing", 0.05)
+    cluster = cluster_with()
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}
+    status = {"containerStatuses": [{"image": "train:9", "state": waiting}]}
+    cluster.add("Pod", "m", metadata={"labels": POD_LABELS}, status=status)
+    with pytest.raises(StageError, match="image missing: m: train:9: not found") as error:
+        list(running(cluster, out).watch())
+    assert cluster.get("PyTorchJob", NAME) is None
+    assert all(error.value.faults[0])
+
+
+def test_the_job_of_a_pipeline_is_left_to_another_attempt_or_the_reaper(
+    out: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = cluster_with()
     running(cluster, out, "Workflow/kubeflow/w").stop()
     assert cluster.get("PyTorchJob", NAME)
-    assert "the next attempt" in capsys.readouterr().out
+    assert "another attempt takes it up" in capsys.readouterr().out

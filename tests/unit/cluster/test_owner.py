@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from spica.cluster.owner import Renewals, _renew, is_alive, owner_of_this_process, workflow_lives
+from spica.cluster.owner import (
+    Renewals,
+    _renew,
+    is_alive,
+    let_go,
+    owner_annotation,
+    owner_of_this_process,
+    owners_of,
+    release,
+    workflow_lives,
+)
 from spica.errors import StageError
 
 from ...fakes.cluster import FakeCluster
@@ -75,7 +85,7 @@ def test_an_owner_is_looked_up_in_its_own_namespace() -> None:
 
 @pytest.mark.parametrize("owner", ["", "Lease", "Lease/team", "Secret/team/spica-s3", "Lease//x"])
 def test_an_owner_that_says_nothing_is_neither_alive_nor_dead(owner: str) -> None:
-    with pytest.raises(StageError, match=r"spica\.dev/owner"):
+    with pytest.raises(StageError, match=r"owner\.spica\.dev/"):
         is_alive(cluster(), owner, Renewals())
 
 
@@ -96,13 +106,16 @@ def test_another_process_is_owned_by_a_lease_that_lives(monkeypatch: pytest.Monk
     assert is_alive(there, owner, Renewals())
 
 
-def test_two_tasks_of_a_run_share_its_lease() -> None:
+def test_two_tasks_of_a_run_have_leases_of_their_own() -> None:
+    # The first to end must not give up what the other one still needs.
     there = cluster()
-    assert owner_of_this_process(there, "run-1") == owner_of_this_process(there, "run-1")
-    assert owner_of_this_process(there, "run-2") != owner_of_this_process(there, "run-1")
+    first, second = (owner_of_this_process(there, "run-1") for _ in range(2))
+    release(there, first)
+    assert not is_alive(there, first, Renewals())
+    assert is_alive(there, second, Renewals())
 
 
-def test_a_lease_that_another_task_made_just_now_is_no_fault() -> None:
+def test_a_lease_that_a_lost_answer_had_made_is_no_fault() -> None:
     class Racing(FakeCluster):
         def patch(self, kind: str, name: str, body: dict[str, Any]) -> None:
             return None
@@ -112,3 +125,67 @@ def test_a_lease_that_another_task_made_just_now_is_no_fault() -> None:
     _renew(there, "spica-run")
     holder = there.get("Lease", "spica-run")["spec"]["holderIdentity"]
     assert holder.startswith(socket.gethostname())
+
+
+def job_of(cluster: Any, *owners: str) -> None:
+    """A job `sft` that these own."""
+    annotations = {name: value for owner in owners for name, value in owner_annotation(owner).items()}
+    cluster.add("PyTorchJob", "sft", metadata={"annotations": {"spica.dev/spec-digest": "d", **annotations}})
+
+
+def owners(cluster: Any) -> list[str]:
+    return sorted(owners_of(cluster.get("PyTorchJob", "sft")))
+
+
+A, B = "Lease/team/a", "Workflow/kubeflow/b"
+
+
+def test_owners_stand_beside_each_other() -> None:
+    there = cluster()
+    job_of(there, A)
+    there.patch("PyTorchJob", "sft", {"metadata": {"annotations": owner_annotation(B)}})
+    assert owners(there) == [A, B]
+
+
+def test_an_owner_that_is_not_the_last_leaves_the_object_to_the_others() -> None:
+    there = cluster()
+    job_of(there, A, B)
+    assert let_go(there, "PyTorchJob", "sft", A) is None
+    assert owners(there) == [B]
+
+
+def test_the_last_owner_deletes_the_object() -> None:
+    there = cluster()
+    job_of(there, A)
+    assert let_go(there, "PyTorchJob", "sft", A)
+    assert there.objects == {}
+    assert let_go(there, "PyTorchJob", "sft", A) is None
+
+
+class Meanwhile(FakeCluster):
+    """Somebody does something between the first look and what follows from it."""
+
+    def __init__(self, happens: Any) -> None:
+        super().__init__()
+        self._happens = happens
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Any:
+        found, happens, self._happens = super().get(kind, name, namespace), self._happens, lambda: None
+        happens()
+        return found
+
+
+def test_of_two_owners_who_leave_at_once_one_deletes_the_object() -> None:
+    there: Any = Meanwhile(lambda: let_go(there, "PyTorchJob", "sft", B))
+    job_of(there, A, B)
+    assert let_go(there, "PyTorchJob", "sft", A)
+    assert there.objects == {}
+
+
+def test_an_object_that_is_taken_up_while_its_last_owner_leaves_stays() -> None:
+    there: Any = Meanwhile(
+        lambda: there.patch("PyTorchJob", "sft", {"metadata": {"annotations": owner_annotation(B)}})
+    )
+    job_of(there, A)
+    assert let_go(there, "PyTorchJob", "sft", A) is None
+    assert owners(there) == [B]

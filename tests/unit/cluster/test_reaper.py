@@ -2,13 +2,11 @@ from typing import Any
 
 import pytest
 
-from spica.cluster.owner import Renewals
+from spica.cluster.owner import OURS, Renewals, owner_annotation
 from spica.cluster.reaper import KINDS, orphans, reap
 from spica.errors import Fault, PrerequisiteError
 
 from ...fakes.cluster import FakeCluster
-
-OURS = {"app.kubernetes.io/part-of": "spica"}
 
 
 def team(*, workflow: bool = True) -> Any:
@@ -19,10 +17,10 @@ def team(*, workflow: bool = True) -> Any:
     return cluster
 
 
-def add(cluster: Any, kind: str, name: str, owner: str | None, **more: Any) -> None:
-    metadata: dict[str, Any] = {"labels": OURS, **more.pop("metadata", {})}
-    if owner:
-        metadata["annotations"] = {"spica.dev/owner": f"Workflow/kubeflow/{owner}"}
+def add(cluster: Any, kind: str, name: str, *owners: str, **more: Any) -> None:
+    metadata: dict[str, Any] = {"labels": OURS, "annotations": {}, **more.pop("metadata", {})}
+    for owner in owners:
+        metadata["annotations"] |= owner_annotation(f"Workflow/kubeflow/{owner}")
     cluster.add(kind, name, metadata=metadata, **more)
 
 
@@ -34,8 +32,8 @@ def test_what_belongs_to_nobody_is_ended_trainings_first() -> None:
     cluster = team()
     add(cluster, "InferenceService", "server", "gone")
     add(cluster, "PyTorchJob", "training", "gone")
-    assert KINDS == ("PyTorchJob", "InferenceService")
-    assert [len(orphans(cluster, Renewals(), kind)) for kind in KINDS] == [1, 1]
+    assert KINDS == ("PyTorchJob", "InferenceService", "Lease")
+    assert [len(orphans(cluster, Renewals(), kind)) for kind in KINDS] == [1, 1, 0]
     assert reap(cluster, Renewals()) == 2
     assert names(cluster) == []
 
@@ -45,6 +43,32 @@ def test_what_a_living_run_owns_stays() -> None:
     add(cluster, "PyTorchJob", "training", "alive")
     assert reap(cluster, Renewals()) == 0
     assert names(cluster) == ["training"]
+
+
+def test_what_one_of_two_runs_still_wants_stays() -> None:
+    cluster = team()
+    add(cluster, "PyTorchJob", "training", "gone", "alive")
+    assert reap(cluster, Renewals()) == 0
+
+
+def test_what_none_of_two_runs_wants_is_ended() -> None:
+    cluster = team()
+    add(cluster, "PyTorchJob", "training", "gone", "gone-too")
+    assert reap(cluster, Renewals()) == 1
+
+
+def test_the_lease_of_a_client_that_died_goes_with_what_it_owned(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, renewals = team(), Renewals()
+    cluster.add("Lease", "died", metadata={"labels": OURS}, spec={"renewTime": "08:00:00"})
+    cluster.add("Lease", "foreign", spec={"renewTime": "08:00:00"})
+    owned = {"labels": OURS, "annotations": owner_annotation("Lease/team/died")}
+    cluster.add("PyTorchJob", "training", metadata=owned)
+    for clock in (100.0, 110.0):
+        monkeypatch.setattr("time.monotonic", lambda clock=clock: clock)
+        assert reap(cluster, renewals) == 0
+    monkeypatch.setattr("time.monotonic", lambda: 120.0)
+    assert reap(cluster, renewals) == 2
+    assert names(cluster) == ["foreign"]
 
 
 @pytest.mark.parametrize("ended", ["Succeeded", "Failed"])
@@ -62,10 +86,8 @@ def test_what_is_being_deleted_is_not_deleted_again() -> None:
 
 def test_what_names_no_owner_or_is_not_ours_stays() -> None:
     cluster = team()
-    add(cluster, "PyTorchJob", "by-hand", None)
-    cluster.add(
-        "PyTorchJob", "foreign", metadata={"annotations": {"spica.dev/owner": "Workflow/kubeflow/gone"}}
-    )
+    add(cluster, "PyTorchJob", "by-hand")
+    add(cluster, "PyTorchJob", "foreign", "gone", metadata={"labels": {}})
     assert reap(cluster, Renewals()) == 0
 
 
@@ -78,7 +100,7 @@ def test_an_owner_that_cannot_be_looked_at_keeps_its_own_and_no_more() -> None:
 
     cluster: Any = Forbidding()
     add(cluster, "PyTorchJob", "hidden-owner", "hidden")
-    cluster.add("PyTorchJob", "odd", metadata={"labels": OURS, "annotations": {"spica.dev/owner": "nobody"}})
+    cluster.add("PyTorchJob", "odd", metadata={"labels": OURS, "annotations": owner_annotation("nobody")})
     add(cluster, "PyTorchJob", "dead", "gone")
     assert reap(cluster, Renewals()) == 1
     assert names(cluster) == ["hidden-owner", "odd"]

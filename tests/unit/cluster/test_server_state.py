@@ -131,8 +131,10 @@ NO_FLAVOR = "couldn't assign flavors to pod set main:"
     [
         ("Pending", f"{NO_FLAVOR} insufficient unused quota for cpu in flavor cpu, 1 more needed", "queued"),
         ("Pending", f"{NO_FLAVOR} insufficient quota for cpu, request > maximum capacity (1 > 0)", "dead"),
-        ("Pending", f"{NO_FLAVOR} flavor cpu doesn't match node affinity", "dead"),
+        ("Pending", f"{NO_FLAVOR} flavor h100-8x doesn't match node affinity", "queued"),
         ("Inadmissible", "LocalQueue serving doesn't exist", "stuck"),
+        ("Inadmissible", "ClusterQueue spica is inactive", "queued"),
+        ("Pending", "Workload namespace doesn't match ClusterQueue selector", "stuck"),
     ],
 )
 def test_what_the_queue_says_of_a_pod_that_it_holds_back(reason: str, message: str, stage: str) -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from spica.recipe.slices import SftSlice
 from spica.sft.engine import init_distributed
 from spica.sft.pack import epoch_batches
-from spica.sft.train import Trainer
+from spica.sft.trainer import Trainer
 
 parser = argparse.ArgumentParser()
 for name in ("slice", "out", "scratch"):

@@ -1,12 +1,12 @@
-"""Starts the trainer on real gloo ranks, as the launcher does, and ends it in unfriendly ways."""
+"""Starts the trainer on real ranks, as the launcher does, and ends it in unfriendly ways."""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,17 @@ import pytest
 from spica.launch.contract import Training as Job
 from spica.recipe.slices import SftSlice
 
+# Two gloo ranks, also on a machine with GPUs.
+ON_CPUS = {"DS_ACCELERATOR": "cpu", "CUDA_VISIBLE_DEVICES": ""}
 
-def torchrun(num_ranks: int, *command: str) -> subprocess.Popen[bytes]:
+
+def torchrun(num_ranks: int, environment: Mapping[str, str], *command: str) -> subprocess.Popen[bytes]:
     """`torchrun -m command` on this machine; its output goes to the test's."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     module = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1"]
-    return subprocess.Popen([*module, "--nproc-per-node", str(num_ranks), *command], env=environment)
+    return subprocess.Popen(
+        [*module, "--nproc-per-node", str(num_ranks), *command],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+    )
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Training:
     student: Path
     data: Sequence[Path]
     folder: Path
+    environment: Mapping[str, str] = field(default_factory=lambda: ON_CPUS)
 
     @property
     def inputs(self) -> dict[str, Path]:
@@ -55,6 +61,7 @@ class Training:
         (self.folder / "slice.json").write_text(self.recipe.model_dump_json())
         return torchrun(
             self.recipe.scale.ranks_per_node,
+            self.environment,
             *(module or ("-m", "spica.sft.train")),
             *Job.arguments(self.folder / "slice.json", self.inputs, self.out, self.scratch),
         )

@@ -4,19 +4,21 @@ import os
 import signal
 import time
 
-from spica.sft import train
+from spica.sft import preemption, train
+from spica.sft.data import Sample
+from spica.sft.trainer import Trainer
 
 STEP = int(os.environ["SPICA_TEST_STOP"])
-trains = train.Trainer._step
+trains = Trainer._step
 
 
-def trains_and_stops(trainer: train.Trainer, epoch: int, batch: list[train.Sample]) -> None:
+def trains_and_stops(trainer: Trainer, epoch: int, batch: list[Sample]) -> None:
     if trainer.rank == 0 and trainer.progress.step + 1 == STEP:
         os.kill(os.getppid(), signal.SIGTERM)
-        while not train._terminated:  # torchrun passes it on
+        while not preemption.is_requested():  # torchrun passes it on
             time.sleep(0.01)
     trains(trainer, epoch, batch)
 
 
-train.Trainer._step = trains_and_stops  # type: ignore[method-assign]
+Trainer._step = trains_and_stops  # type: ignore[method-assign]
 train.main()

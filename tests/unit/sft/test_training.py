@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +140,12 @@ def test_stopped_in_any_step_loses_none_and_ends_as_uninterrupted_byte_for_byte(
     assert max((stopped.scratch / "checkpoints").iterdir()).name == f"step-{step:08d}"
     assert stopped.run() == 0
     assert stopped.files() == whole.files()
+
+
+def test_sigterm_while_the_heavy_modules_are_imported_is_a_preempted_ending(tmp_path: Path) -> None:
+    program = str(Path(__file__).parent / "stopped_at_import.py")
+    arguments = ["--slice", "s.json", "--input", "student=m", "--out", "out", "--scratch", str(tmp_path)]
+    assert subprocess.run([sys.executable, program, *arguments], timeout=50, check=False).returncode == 143
 
 
 def test_resumed_after_sigkill_in_bf16_equals_uninterrupted_byte_for_byte(

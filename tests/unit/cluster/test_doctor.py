@@ -1,0 +1,170 @@
+"""`spica doctor --cluster`, check by check; tests/cluster/test_doctor.py asks a real API server."""
+
+from typing import Any
+
+import pytest
+
+from spica.cluster.access import OWNER, RIGHTS, WORKFLOWS
+from spica.cluster.capacity import examine_pool
+from spica.cluster.credentials import examine_named, named
+from spica.cluster.finding import State
+from spica.cluster.operators import examine_init_container, examine_kueue, examine_storage_initializer
+from spica.cluster.steps import Steps, step_checks
+from spica.errors import RecipeError
+from spica.recipe.load import load_recipe
+from spica.recipe.schema import Kubernetes, Secrets
+
+from ...fakes.cluster import FakeCluster, Object
+
+STORAGE = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
+S3_ENDPOINT = "serving.kserve.io/s3-endpoint"
+STEPS = Steps("kubeflow", "pipeline-runner")
+
+
+class Authorising(FakeCluster):
+    """Answers access reviews: an account may do what is written down for its namespace."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.allowed: set[tuple[str, str, str, str]] = set()
+        """(namespace, account, verb, resource)"""
+
+    def create(self, body: Object) -> Object:
+        if body["kind"] != "LocalSubjectAccessReview":
+            return super().create(body)
+        spec, asked = body["spec"], body["spec"]["resourceAttributes"]
+        assert body["metadata"]["namespace"] == asked["namespace"] == self.namespace
+        account = spec["user"].removeprefix("system:serviceaccount:")
+        resource = "/".join(filter(None, (asked["resource"], asked["subresource"])))
+        return {"status": {"allowed": (self.namespace, account, asked["verb"], resource) in self.allowed}}
+
+    def allow(self, namespace: str, account: str, rights: Any) -> None:
+        for (_, resource), verbs in rights.items():
+            self.allowed |= {(namespace, account, verb, resource) for verb in verbs}
+
+
+@pytest.fixture
+def cluster() -> Any:
+    made = Authorising()
+    made.add("Namespace", "team", metadata={"labels": {"pod-security.kubernetes.io/enforce": "restricted"}})
+    return made
+
+
+def kubernetes(**secrets: str) -> Kubernetes:
+    found = load_recipe("miniature", "cluster2").scale.kubernetes
+    assert found
+    changed = Secrets.model_validate({**found.secrets.model_dump(), **secrets})
+    return found.model_copy(update={"secrets": changed})
+
+
+def secret(cluster: Any, name: str, namespace: str, *keys: str, **annotations: str) -> None:
+    metadata = {"namespace": namespace, "annotations": annotations}
+    cluster.add("Secret", name, metadata=metadata, data=dict.fromkeys(keys, "c2VjcmV0"))
+
+
+def faults(found: Any) -> dict[str, str]:
+    return {finding.check: finding.found for finding in found if finding.state is not State.OK}
+
+
+def of_steps(cluster: Any, kubernetes: Kubernetes, api_key_env: str | None = None) -> dict[str, str]:
+    checks = step_checks(cluster, STEPS, kubernetes, api_key_env)
+    return faults(finding for _, check in checks for finding in check())
+
+
+def test_everything_that_the_steps_of_a_standalone_kfp_need_is_asked_for_where_they_run(cluster: Any) -> None:
+    cluster.add("ServiceAccount", "pipeline-runner", metadata={"namespace": "kubeflow"})
+    pull = {"imagePullSecrets": [{"name": "our-registry"}]}
+    cluster.add("ServiceAccount", "spica-train", **pull)
+    said = of_steps(cluster, kubernetes(teacher="ours", proxy="way-out", ca_bundle="our-ca"), "KEY")
+    assert said.pop("rights of kubeflow:pipeline-runner").startswith("forbidden: create pytorchjobs")
+    assert said == {
+        "rights of kubeflow:pipeline-runner at home": "forbidden: get pods",
+        "reaper's rights": "forbidden: get workflows.argoproj.io",
+        "Secret kubeflow/spica-s3": "missing",
+        "Secret kubeflow/ours": "missing",
+        "Secret kubeflow/way-out": "missing",
+        "ConfigMap kubeflow/our-ca": "missing",
+        f"registry of {STEPS}": "it names no imagePullSecrets, spica-train names our-registry",
+        "nodes of steps": "no node has label spica.dev/pool=cpu",
+    }
+
+
+def test_steps_that_have_all_are_told_so(cluster: Any) -> None:
+    cluster.add("ServiceAccount", "pipeline-runner", metadata={"namespace": "kubeflow"})
+    cluster.allow("team", "kubeflow:pipeline-runner", RIGHTS)
+    cluster.allow("kubeflow", "kubeflow:pipeline-runner", OWNER)
+    cluster.allow("kubeflow", "team:spica-reaper", WORKFLOWS)
+    secret(cluster, "spica-s3", "kubeflow", *STORAGE)
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    cluster.add("Node", "a", metadata={"labels": {"spica.dev/pool": "cpu"}}, spec={}, status=ready)
+    assert of_steps(cluster, kubernetes()) == {}
+
+
+def test_the_pool_of_the_steps_is_the_profiles_and_must_have_a_ready_node(cluster: Any) -> None:
+    down = {"conditions": [{"type": "Ready", "status": "False"}]}
+    cluster.add("Node", "a", metadata={"labels": {"spica.dev/pool": "small"}}, spec={}, status=down)
+    [finding] = examine_pool(cluster, "nodes of steps", "small")
+    assert (finding.state, finding.found) == (State.FAULT, "pool small: 0 of 1 nodes ready")
+
+
+@pytest.mark.parametrize("text", ["kubeflow", ":runner", "kubeflow:", "a:b:c"])
+def test_steps_are_written_as_namespace_and_account(text: str) -> None:
+    with pytest.raises(RecipeError, match="NAMESPACE:ACCOUNT"):
+        Steps.parse(text)
+
+
+def test_a_storage_secret_must_tell_kserve_of_the_certificates_that_the_profile_names(cluster: Any) -> None:
+    storage = next(named(kubernetes(ca_bundle="our-ca"), None))
+    annotations = {S3_ENDPOINT: "minio:9000", "serving.kserve.io/s3-cabundle-configmap": "another"}
+    secret(cluster, "spica-s3", "team", *STORAGE, **annotations)
+    said = faults(examine_named(cluster, storage))
+    missing = "serving.kserve.io/s3-cabundle-configmap, serving.kserve.io/s3-cabundle"
+    assert said == {"Secret spica-s3": f"without annotation {missing}"}
+
+
+def test_an_empty_value_counts_as_missing_and_none_is_shown(cluster: Any) -> None:
+    cluster.add("Secret", "spica-s3", data={**dict.fromkeys(STORAGE, "aHVzaA=="), "AWS_REGION": ""})
+    [finding] = examine_named(cluster, next(named(kubernetes(), None)))
+    assert finding.found == "without AWS_REGION"
+
+
+def test_a_storage_initializer_that_does_not_know_the_proxy_is_told(cluster: Any) -> None:
+    container = {"securityContext": {"runAsNonRoot": True}, "env": []}
+    cluster.add("ClusterStorageContainer", "default", spec={"container": container})
+    assert faults(examine_storage_initializer(cluster, None)) == {}
+    [found] = faults(examine_storage_initializer(cluster, "way-out")).values()
+    assert found.endswith("does not go through the proxy of Secret way-out")
+
+
+def operator(cluster: Any, args: list[str], volumes: list[Object]) -> None:
+    pod = {"containers": [{"args": args}], "volumes": volumes}
+    spec = {"template": {"spec": pod}}
+    cluster.add("Deployment", "training-operator", metadata={"namespace": "kubeflow"}, spec=spec)
+
+
+def test_an_operator_whose_init_container_would_be_refused_is_told(cluster: Any) -> None:
+    operator(cluster, [], [])
+    [found] = faults(examine_init_container(cluster)).values()
+    assert found == "the operator does not mount ConfigMap spica-pytorch-init: restricted refuses its own"
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ([], "alpine:3.10, pulled when it is needed"),
+        (["--pytorch-init-container-image=localhost/python:3.11"], "localhost/python:3.11 is on no node"),
+    ],
+)
+def test_the_image_of_the_init_container_is_told(cluster: Any, args: list[str], told: str) -> None:
+    operator(cluster, args, [{"name": "init", "configMap": {"name": "spica-pytorch-init"}}])
+    [finding] = examine_init_container(cluster)
+    assert finding.found == told
+
+
+def test_a_queue_that_waits_for_no_pods_is_left_to_a_person(cluster: Any) -> None:
+    text = "integrations: {frameworks: [pod, deployment]}"
+    config = {"controller_manager_config.yaml": text}
+    where = {"namespace": "kueue-system"}
+    cluster.add("ConfigMap", "kueue-manager-config", metadata=where, data=config)
+    [finding] = examine_kueue(cluster)
+    assert (finding.state, finding.found.partition(":")[0]) == (State.UNSEEN, "waitForPodsReady is off")
