@@ -204,8 +204,8 @@ class KubernetesJob:
 def submit(cluster: Cluster, body: Object, work: Work) -> str:
     """Make the job, or take up the one that is there; returns `made`, `adopted` or `finished`.
 
-    What was delivered and is not yet published needs no job. A finished job whose result nobody has any more is
-    made anew, and so is a failed one.
+    What was delivered and is not yet published needs no job. A finished job whose result nobody has any more
+    is made anew, and so is a failed one.
 
     Raises:
         ConflictError: another spec runs under this name.

@@ -10,8 +10,8 @@ POOL = "spica.dev/pool"
 def require_pool(cluster: Cluster, pods: Pods) -> None:
     """Compare the pool with the flavors that Kueue lists in the status of the LocalQueue.
 
-    What Kueue says of a waiting job does not tell a missing pool from a taken one: it names whatever flavor did
-    not match, and sometimes nothing else. A queue that is not there, or lists no flavors, is left to Kueue.
+    What Kueue says of a waiting job does not tell a missing pool from a taken one: it names whatever flavor
+    did not match, and sometimes nothing else. A queue that is not there or lists no flavors is left to Kueue.
 
     Raises:
         PrerequisiteError: no flavor of the queue is of this pool.

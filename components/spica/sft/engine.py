@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import Qwen2VLForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from spica.errors import Fault, RecipeError
+from spica.errors import DataError, Fault, RecipeError
 from spica.recipe.schema import Sft
 from spica.recipe.slices import SftScale
 from spica.sft.attention import NAME as ATTENTION
@@ -58,10 +58,21 @@ def load_student(
 
     llm_only freezes everything under `visual`, the merger included (the authors' LLaMA-Factory yaml);
     llm+merger trains the merger too (the paper's text); all trains everything.
+
+    Raises:
+        DataError: the weights are those of another model; transformers would make up what is missing.
     """
-    model: Any = Qwen2VLForConditionalGeneration.from_pretrained(
-        folder, dtype=dtype, attn_implementation=ATTENTION
+    model: Any
+    model, loaded = Qwen2VLForConditionalGeneration.from_pretrained(
+        folder, dtype=dtype, attn_implementation=ATTENTION, output_loading_info=True
     )
+    for fate in ("missing", "unexpected"):
+        if names := sorted(loaded[f"{fate}_keys"]):
+            found = f"{len(names)} {fate} weights: {', '.join(names)[:200]}"
+            advice = "give a checkpoint of Qwen2VLForConditionalGeneration that is whole"
+            raise DataError(
+                Fault("input student", found, "the weights that its config.json asks for", advice)
+            )
     for name, parameter in model.named_parameters():
         visual = ".visual." in f".{name}"
         merger = ".visual.merger." in f".{name}"

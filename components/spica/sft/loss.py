@@ -25,7 +25,7 @@ def token_losses(logits: Tensor, labels: Tensor) -> Tensor:
     Returns:
         (num_labels,) float32.
     """
-    losses: Tensor = _TokenLosses.apply(logits, labels)
+    losses: Tensor = _TokenLosses.apply(logits, labels)  # type: ignore[no-untyped-call]  # torch types none
     return losses
 
 
@@ -34,14 +34,15 @@ class _TokenLosses(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:
         ctx.save_for_backward(logits, labels)
         ctx.rows = max(1, _CHUNK_LOGITS // logits.shape[1])
-        chunks = zip(logits.split(ctx.rows), labels.split(ctx.rows), strict=True)
+        chunks = zip(*(torch.split(x, ctx.rows) for x in (logits, labels)), strict=True)
         return torch.cat([cross_entropy(x.float(), y, reduction="none") for x, y in chunks])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         logits, labels = ctx.saved_tensors
-        for chunk, *rest in zip(*(x.split(ctx.rows) for x in (logits, labels, gradient)), strict=True):
+        parts = (torch.split(x, ctx.rows) for x in (logits, labels, gradient))
+        for chunk, *rest in zip(*parts, strict=True):
             chunk.copy_(_slope(chunk, *rest))
         return logits, None
 

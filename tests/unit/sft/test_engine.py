@@ -1,13 +1,15 @@
 """What trains, how fast it learns, what cannot be spread."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from spica.errors import RecipeError
+from spica.errors import DataError, RecipeError
 from spica.recipe.slices import SftSlice
 from spica.sft.engine import Engine, _decay_groups, learning_rate, load_student
 
@@ -36,6 +38,24 @@ def test_a_freeze_mode_trains_what_it_names(
     assert {part_of(name) for name, p in model.named_parameters() if p.requires_grad} == trained
     assert (tower is not None) == (freeze == "llm_only")
     assert tower is None or not any(p.requires_grad for p in tower.parameters())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fate"),
+    [("model.norm.weight", None, "1 missing"), ("model.norm.weight", "transformer.norm.weight", "1 missing")],
+)
+def test_a_checkpoint_of_another_model_is_refused(
+    student: Path, tmp_path: Path, before: str, after: str | None, fate: str
+) -> None:
+    shutil.copytree(student, tmp_path / "other")
+    [file] = (tmp_path / "other").glob("*.safetensors")
+    weights = load_file(file)
+    [name] = [name for name in weights if name.endswith(before)]
+    weights |= {after: weights[name]} if after else {}
+    del weights[name]
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(DataError, match=f"input student(.|\n)*{fate} weights"):
+        load_student(tmp_path / "other", torch.float32, "all")
 
 
 def test_weight_decay_spares_norms_and_biases(student: Path) -> None:
