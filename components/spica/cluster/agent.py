@@ -62,12 +62,13 @@ NUM_CHECKPOINTS = 2
 def forget_endings(shelf: Shelf) -> None:
     """Drop what an earlier job of this task and key left: how it ended, how often it was tried.
 
-    Whoever makes a job does so just before: its pods take every ending on the shelf for their own.
+    Whoever makes a job does so just before: its pods take every ending on the shelf for their own. A delivery
+    stays: another client's job may have made it since the caller looked.
 
     Raises:
         PrerequisiteError: the store cannot be reached.
     """
-    shelf.drop([*ENDINGS, *records(shelf.names())])
+    shelf.drop([RESULT, ERROR, SAVED, *records(shelf.names())])
 
 
 class Node:
@@ -123,14 +124,17 @@ class Node:
         if self.rank == 0:
             self.shelf.claim()
             self.records.begin()
-        self._restore()
         command = self._command()
+        # As late as possible: node 0 of the gang before may still be copying its last checkpoint.
+        self._restore()
         with self.shelf.kept(self.scratch, COPY_EVERY_S) if self.rank == 0 else nullcontext():
             code = self._train(command)
             ending = self._ending(code)
             if ending == DONE and self.rank == 0:
                 delivery = self.store.deliver(self.order.task, self.order.key, self.out)
-                (self.scratch / DELIVERY).write_text(delivery.model_dump_json(), encoding="utf-8")
+        if ending == DONE and self.rank == 0:
+            # After all else: a delivery without its result could never be published, nor made again.
+            self.shelf.write(DELIVERY, delivery.model_dump_json().encode())
         return self._conclude(ending)
 
     def _conclude(self, ending: int) -> int:
@@ -169,7 +173,6 @@ class Node:
         """Begin with what the store keeps: on node 0 all of it, elsewhere the newest whole checkpoints."""
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir(parents=True)
-        self.scratch.mkdir(exist_ok=True)
         if self.rank == 0:
             # Of an attempt before this one. A worker may have left its error just now.
             self.shelf.drop((RESULT, SAVED))
@@ -195,6 +198,7 @@ class Node:
         for name, reference in self.order.inputs.items():
             inputs[name] = self.store.resolve(reference, f"input {name}").path
             print(f"node {self.rank}: input {name} verified", flush=True)
+        self.scratch.mkdir(parents=True, exist_ok=True)
         slice_file = self.scratch / "slice.json"
         slice_file.write_text(self.order.slice, encoding="utf-8")
         arguments = Training.arguments(slice_file, inputs, self.out, self.scratch)

@@ -4,7 +4,7 @@ import re
 
 _PROGRESS = re.compile(r"sft .* step \d+/\d+ ")
 _PEER_LOST = re.compile(
-    r"connection (?:closed|reset) by peer|broken pipe|connection refused|socket (?:closed|timeout)|"
+    r"connection (?:closed|reset) by (?:remote )?peer|broken pipe|connection refused|socket (?:closed|timeout)|"
     r"ncclremoteerror|remote process exited|heartbeat.*(?:timed out|failed)|watchdog.*timeout|"
     r"timed out waiting|pair closure|rendezvous\w*(?:timeout|connection)error|dist(?:network|store)error",
     re.IGNORECASE,

@@ -53,15 +53,15 @@ class KubernetesJob:
         watcher = threading.Thread(target=self._watch_changes, name="watch", daemon=True)
         watcher.start()
         follower: threading.Thread | None = None
-        told, stuck_since = 0.0, None
+        told = since = 0.0
         state: State | None = None
         try:
             while True:
                 before, state = state, self._look()
-                stuck_since = None if state.patience_s is None else stuck_since or time.monotonic()
-                if stuck_since and time.monotonic() - stuck_since >= (state.patience_s or 0.0):
-                    raise self._given_up(state)
                 changed = before is None or state.name != before.name
+                since = time.monotonic() if changed else since
+                if state.patience_s is not None and time.monotonic() - since >= state.patience_s:
+                    raise self._given_up(state)
                 if changed or (state.name != "running" and time.monotonic() - told > TELL_EVERY_S):
                     told = time.monotonic()
                     yield f"sft {self._name}: {state}"

@@ -79,21 +79,22 @@ def examine_pod_security(cluster: Cluster, kubernetes: Kubernetes) -> Iterator[F
 
 
 def examine_storage_initializer(cluster: Cluster, proxy: str | None) -> Iterator[Finding]:
-    """What KServe adds to servers: its rights, and its way out where the profile names a proxy."""
+    """What KServe adds to servers: its rights, and nothing that breaks the keys of the storage.
+
+    KServe 0.17 unmarshals the merged container over the one with the keys: entries of `env` mix by place.
+    """
     what, advice = "storage initializer", "patch it with manifests/operators/storage-initializer.patch.yaml"
     found = cluster.get("ClusterStorageContainer", "default") or {}
     container = found.get("spec", {}).get("container", {})
-    names = {
-        entry.get("valueFrom", {}).get("secretKeyRef", {}).get("name")
-        for entry in container.get("env") or ()
-        if entry["name"] == "HTTPS_PROXY"
-    }
     if _level(cluster) == "restricted" and not container.get("securityContext"):
         text = "KServe's ClusterStorageContainer `default` has no securityContext: no server would start"
         yield Finding(what, State.FAULT, text, advice)
-    elif proxy and proxy not in names:
-        text = f"KServe's ClusterStorageContainer `default` does not go through the proxy of Secret {proxy}"
-        yield Finding(what, State.FAULT, text, advice)
+    elif container.get("env"):
+        text = "ClusterStorageContainer `default` has `env`, which KServe mixes with the storage's keys"
+        yield Finding(what, State.FAULT, text, "take `env` out of it")
+    elif proxy:
+        text = f"it goes around the proxy of Secret {proxy}: KServe gives it none"
+        yield Finding(what, State.UNSEEN, text, f"see that servers reach the storage ({GUIDE})")
     else:
         yield Finding(what, State.OK, "it may run")
 

@@ -1,10 +1,10 @@
 """Training checkpoints: fp32 weights and AdamW moments as safetensors, progress as JSON, a manifest last.
 
-    checkpoints/step-000156/weights-00000.safetensors ...   trained parameters, fp32, by name
-                            moments-00000.safetensors ...   NAME.exp_avg, NAME.exp_avg_sq
-                            progress.json                   Progress
-                            *.jsonl                         the logs up to this step
-                            manifest.json                   size and SHA-256 of all of these
+    checkpoints/step-00000156/weights-00000.safetensors ...   trained parameters, fp32, by name
+                              moments-00000.safetensors ...   NAME.exp_avg, NAME.exp_avg_sq
+                              progress.json                   Progress
+                              *.jsonl                         the logs up to this step
+                              manifest.json                   size and SHA-256 of all of these
 
 Whole tensors by name, no pickle: a checkpoint does not know how many ranks wrote it, and any number may
 resume. Folders appear by rename, so a torn one is never seen; one that is altered on any node is passed over
@@ -101,14 +101,22 @@ def system_errors() -> Iterator[None]:
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
+class BehindError(Exception):
+    """A node began before the newest checkpoint had reached it: all ranks end, to begin with it."""
+
+
 def agree(folder: Path, device: torch.device) -> int:
     """Step of the newest checkpoint that is whole on every node, 0 without one; all ranks call it.
 
     The first rank of each node reads the bytes that its node has. Newer checkpoints go: whoever writes them
     again must find nothing in their place, and pruning must not take them for the newest.
+
+    Raises:
+        BehindError: on all ranks, when all that a node has is older than what another one has whole.
     """
     reads = os.environ["LOCAL_RANK"] == "0"
     at_most, step = MAX_STEP, newest(folder, MAX_STEP) if reads else 0
+    _refuse_behind(step, max(map(_step, _steps(folder)), default=0) if reads else MAX_STEP, device)
     while True:
         # The largest and, negated, the smallest of the nodes' steps; ranks that read nothing change neither.
         sides = torch.tensor([step, -step if reads else -at_most], device=device)
@@ -125,6 +133,15 @@ def agree(folder: Path, device: torch.device) -> int:
                 shutil.rmtree(path)
     comm.barrier()
     return highest
+
+
+def _refuse_behind(step: int, latest: int, device: torch.device) -> None:
+    """`latest`: step of the newest checkpoint that this node has, altered or not."""
+    sides = torch.tensor([step, -latest], device=device)
+    comm.all_reduce(sides, op=comm.ReduceOp.MAX)
+    highest, least = int(sides[0].item()), -int(sides[1].item())
+    if least < highest:
+        raise BehindError(f"a node has nothing after step {least}, another one step {highest}: fetch again")
 
 
 def newest(folder: Path, at_most: int) -> int:

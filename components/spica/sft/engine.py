@@ -62,10 +62,9 @@ def load_student(
     Raises:
         DataError: the weights are those of another model; transformers would make up what is missing.
     """
-    model: Any
-    model, loaded = Qwen2VLForConditionalGeneration.from_pretrained(
-        folder, dtype=dtype, attn_implementation=ATTENTION, output_loading_info=True
-    )
+    # Its annotation knows nothing of output_loading_info.
+    load: Any = Qwen2VLForConditionalGeneration.from_pretrained
+    model, loaded = load(folder, dtype=dtype, attn_implementation=ATTENTION, output_loading_info=True)
     for fate in ("missing", "unexpected"):
         if names := sorted(loaded[f"{fate}_keys"]):
             found = f"{len(names)} {fate} weights: {', '.join(names)[:200]}"
