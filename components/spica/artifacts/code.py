@@ -16,7 +16,7 @@ faces (`__main__.py`, `component.py`), because no stage imports them.
 
 import ast
 import hashlib
-import sys
+import importlib.util
 import sysconfig
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -51,14 +51,28 @@ def code_digest(run: Callable[..., Any], root: Path = ROOT) -> str:
     Raises:
         PrerequisiteError: the lock file is not there.
     """
-    start = run.__module__
-    file = _module_file(start, root) or Path(str(sys.modules[start].__file__))
+    return module_digest(run.__module__, root)
+
+
+def module_digest(start: str, root: Path = ROOT) -> str:
+    """Return the SHA-256 over everything that takes part in a module that can be imported by this name.
+
+    Raises:
+        PrerequisiteError: the lock file is not there.
+    """
+    file = _module_file(start, root) or _origin(start)
     digest = hashlib.sha256(_lock_digest(root).encode())
     for name, path in sorted(_closure(start, file, root).items()):
         digest.update(f"\n{name} {_scan(path, name).digest}".encode())
         for data in _files_beside(path) if name.split(".")[0] == PACKAGE else ():
             digest.update(f"\n{data.relative_to(path.parent).as_posix()} {_file_digest(data)}".encode())
     return digest.hexdigest()
+
+
+def _origin(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.origin is not None, name
+    return Path(spec.origin)
 
 
 def _closure(start: str, file: Path, root: Path) -> dict[str, Path]:

@@ -30,7 +30,7 @@ from spica.artifacts.s3_store import S3Store
 from spica.artifacts.shelf import Shelf
 from spica.artifacts.workspace import state_folder, work_folder
 from spica.cluster.crash import LastWords
-from spica.cluster.order import Order, s3_store
+from spica.cluster.order import Order, require_code, s3_store
 from spica.cluster.records import (
     CHECKPOINTS,
     Records,
@@ -118,26 +118,30 @@ class Node:
             os._exit(PREEMPTED)
 
     def _take_part(self) -> int:
+        require_code(self.order)
         if DELIVERY in self.shelf.names():
             print(f"node {self.rank}: the result is delivered already", flush=True)
             return DONE
         if self.rank == 0:
             self.shelf.claim()
             self.records.begin()
-        command = self._command()
+        inputs = self._fetch_inputs()
         # As late as possible: node 0 of the gang before may still be copying its last checkpoint.
         self._restore()
+        command = self._command(inputs)
         with self.shelf.kept(self.scratch, COPY_EVERY_S) if self.rank == 0 else nullcontext():
-            code = self._train(command)
-            ending = self._ending(code)
-            if ending == DONE and self.rank == 0:
-                delivery = self.store.deliver(self.order.task, self.order.key, self.out)
-        if ending == DONE and self.rank == 0:
+            ending = self._ending(self._train(command))
+            delivers = ending == DONE and self.rank == 0
+            delivery = self.store.deliver(self.order.task, self.order.key, self.out) if delivers else None
+        if delivery:
             # After all else: a delivery without its result could never be published, nor made again.
             self.shelf.write(DELIVERY, delivery.model_dump_json().encode())
         return self._conclude(ending)
 
     def _conclude(self, ending: int) -> int:
+        if ending == RETRY and self._terminated:
+            # The last copy may have taken minutes; the pods of a gang are not told at the same moment.
+            ending = PREEMPTED
         if ending == RETRY:
             signature = self._words.signature()
             if signature is not None:
@@ -173,6 +177,7 @@ class Node:
         """Begin with what the store keeps: on node 0 all of it, elsewhere the newest whole checkpoints."""
         shutil.rmtree(self.out, ignore_errors=True)
         self.out.mkdir(parents=True)
+        self.scratch.mkdir(exist_ok=True)
         if self.rank == 0:
             # Of an attempt before this one. A worker may have left its error just now.
             self.shelf.drop((RESULT, SAVED))
@@ -193,12 +198,14 @@ class Node:
         newest = newest_step(names)
         print(f"node {self.rank}: {len(restored)} files of scratch fetched, step {newest}", flush=True)
 
-    def _command(self) -> list[str]:
+    def _fetch_inputs(self) -> dict[str, Path]:
         inputs: dict[str, Path] = {}
         for name, reference in self.order.inputs.items():
             inputs[name] = self.store.resolve(reference, f"input {name}").path
             print(f"node {self.rank}: input {name} verified", flush=True)
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        return inputs
+
+    def _command(self, inputs: dict[str, Path]) -> list[str]:
         slice_file = self.scratch / "slice.json"
         slice_file.write_text(self.order.slice, encoding="utf-8")
         arguments = Training.arguments(slice_file, inputs, self.out, self.scratch)

@@ -4,9 +4,10 @@ import re
 
 _PROGRESS = re.compile(r"sft .* step \d+/\d+ ")
 _PEER_LOST = re.compile(
-    r"connection (?:closed|reset) by (?:remote )?peer|broken pipe|connection refused|socket (?:closed|timeout)|"
-    r"ncclremoteerror|remote process exited|heartbeat.*(?:timed out|failed)|watchdog.*timeout|"
-    r"timed out waiting|pair closure|rendezvous\w*(?:timeout|connection)error|dist(?:network|store)error",
+    r"connection (?:closed|reset) by (?:remote )?peer|broken pipe|connection refused|"
+    r"socket (?:closed|timeout)|ncclremoteerror|remote process exited|heartbeat.*(?:timed out|failed)|"
+    r"watchdog.*timeout|timed out waiting|pair closure|rendezvous\w*(?:timeout|connection)error|"
+    r"dist(?:network|store)error",
     re.IGNORECASE,
 )
 _ERROR_LINE = re.compile(r"^(?:\[rank\d+\]: ?)?((?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Interrupt)\b.*)$")

@@ -3,6 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
+from spica.artifacts.code import module_digest
 from spica.artifacts.workspace import Work
 from spica.cluster.api import Cluster
 from spica.cluster.job import KubernetesJob, submit
@@ -56,6 +57,7 @@ class KubernetesLauncher:
             key=work.key,
             store=work.store,
             module=job.module,
+            code=module_digest(job.module),
             slice=job.slice,
             inputs={name: artifact.reference for name, artifact in sorted(job.inputs.items())},
             num_nodes=job.num_nodes,

@@ -2,11 +2,12 @@
 
 import re
 
+from spica.artifacts.code import module_digest
 from spica.artifacts.manifest import Reference, canonical_json, sha256_of
 from spica.artifacts.s3_store import S3Store
 from spica.artifacts.store import Store
 from spica.artifacts.types import Row
-from spica.errors import Fault, PrerequisiteError
+from spica.errors import Fault, PrerequisiteError, StageError
 
 MAX_NAME = 50
 """Longest name of a job: what operators derive from it stays within 63 characters."""
@@ -21,6 +22,8 @@ class Order(Row):
     store: str
     """s3://bucket/prefix"""
     module: str
+    code: str
+    """Digest of the module's code where the artifact's key was made; pods run that of their image."""
     slice: str
     """JSON, as the ranks read it."""
     inputs: dict[str, Reference]
@@ -28,6 +31,20 @@ class Order(Row):
     ranks_per_node: int
     threads_per_rank: int
     max_crashes: int
+
+
+def require_code(order: Order) -> None:
+    """Compare the code of this image with that of whoever ordered: the key of the artifact names the latter.
+
+    Raises:
+        StageError: they differ; what is trained here would be published as something else.
+    """
+    found = module_digest(order.module)
+    if found != order.code:
+        advice = "make images of the checkout that ordered it (images/README.md), then run again"
+        raise StageError(
+            Fault("code in image train", found[:12], f"{order.code[:12]}, that of the order", advice)
+        )
 
 
 def object_name(task: str, key: str) -> str:

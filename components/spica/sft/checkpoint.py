@@ -1,14 +1,14 @@
 """Training checkpoints: fp32 weights and AdamW moments as safetensors, progress as JSON, a manifest last.
 
-    checkpoints/step-00000156/weights-00000.safetensors ...   trained parameters, fp32, by name
-                              moments-00000.safetensors ...   NAME.exp_avg, NAME.exp_avg_sq
-                              progress.json                   Progress
-                              *.jsonl                         the logs up to this step
-                              manifest.json                   size and SHA-256 of all of these
+    checkpoints/step-00000156/weights-00000.safetensors ... trained parameters, fp32, by name
+                              moments-00000.safetensors ... NAME.exp_avg, NAME.exp_avg_sq
+                              progress.json                 Progress
+                              *.jsonl                       the logs up to this step
+                              manifest.json                 size and SHA-256 of all of these
 
 Whole tensors by name, no pickle: a checkpoint does not know how many ranks wrote it, and any number may
 resume. Folders appear by rename, so a torn one is never seen; one that is altered on any node is passed over
-by all for the one before it.
+by all for the one before it; one that a node lacks is fetched again.
 """
 
 import hashlib

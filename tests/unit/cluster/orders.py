@@ -24,6 +24,7 @@ def order_of(recipe: str, profile: str) -> Order:
         key=KEY,
         store=resolved.store,
         module="spica.sft.train",
+        code="c" * 64,
         slice=json.dumps({"arm": "D_T", "price": "$(HOME) $$5"}),
         inputs={"student": Reference(task="student", key="a" * 64, digest="b" * 64)},
         num_nodes=scale.num_nodes,

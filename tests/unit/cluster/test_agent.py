@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from spica.artifacts.code import module_digest
 from spica.artifacts.manifest import Reference
 from spica.artifacts.s3_store import S3Store
 from spica.artifacts.workspace import Delivery
@@ -38,6 +39,7 @@ def connected(s3_client: Any) -> S3Store:
 @pytest.fixture
 def store(s3: Any, connected: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S3Store:
     monkeypatch.setenv("SPICA_STATE", str(tmp_path / "pod-0"))
+    monkeypatch.syspath_prepend(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), *sys.path]))
     # Bytecode of torch, kept where a container image keeps it.
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "")
@@ -50,6 +52,7 @@ def order(mode: str, **changes: Any) -> Order:
         key=KEY,
         store="s3://spica/runs",
         module="gang_rank",
+        code=module_digest("gang_rank"),
         slice=mode,
         inputs={},
         num_nodes=1,
@@ -77,6 +80,12 @@ def put(s3: Any, name: str, content: str = "x") -> None:
 
 def read(s3: Any, name: str) -> Any:
     return json.loads(s3.get_object(Bucket="spica", Key=f"{JOB}/{name}")["Body"].read())
+
+
+def test_a_pod_whose_image_holds_other_code_is_refused_for_good(store: S3Store, s3: Any) -> None:
+    assert node(store, code="0" * 64).run() == 1
+    [fault] = read(s3, "error.json")["faults"]
+    assert (fault["where"], fault["allowed"]) == ("code in image train", "000000000000, that of the order")
 
 
 @pytest.mark.slow
@@ -207,13 +216,30 @@ def test_only_node_0_gets_more_than_checkpoints(s3: Any, store: S3Store) -> None
     assert [path.name for path in worker.scratch.iterdir()] == ["checkpoints"]
 
 
-def test_who_makes_a_job_forgets_how_earlier_ones_ended_and_no_checkpoint(s3: Any, store: S3Store) -> None:
-    endings = ("result.json", "delivery.json", "error.json", "preempted.json")
+def test_who_makes_a_job_forgets_how_earlier_ones_ended_but_nothing_of_worth(s3: Any, store: S3Store) -> None:
+    endings = ("result.json", "error.json", "preempted.json")
     for name in (*endings, "attempts/00000000-0001-a.json", "crashes/00000000-node-0-b-c.json"):
         put(s3, name)
     put(s3, f"{STEP_7}/manifest.json")
+    put(s3, "delivery.json")
     forget_endings(store.job_shelf(TASK, KEY))
-    assert kept(s3) == [f"{STEP_7}/manifest.json"]
+    assert kept(s3) == [f"{STEP_7}/manifest.json", "delivery.json"]
+
+
+@pytest.mark.slow
+def test_a_delivery_is_told_only_when_its_result_is_kept(
+    s3_server: S3Server, s3: Any, store: S3Store
+) -> None:
+    before: list[list[str]] = []
+
+    def looks_on(environ: dict[str, Any]) -> None:
+        if environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith("/delivery.json"):
+            before.append(kept(s3))
+
+    s3_server.answers.append(looks_on)
+    assert node(store, ranks_per_node=1).run() == 0
+    [names] = before
+    assert "result.json" in names
 
 
 def test_node_0_forgets_what_its_predecessor_left_and_no_error_of_a_worker(s3: Any, store: S3Store) -> None:
@@ -284,6 +310,14 @@ def test_a_worker_that_waits_leaves_when_it_is_told_to(s3: Any, store: S3Store, 
     worker = node(store, rank=1)
     looks.append(lambda: setattr(worker, "_terminated", True))
     assert worker._await_delivery() == 143
+
+
+def test_a_peer_lost_just_before_sigterm_is_no_attempt(s3: Any, store: S3Store) -> None:
+    pod = node(store)
+    pod.records.begin()
+    pod._terminated = True
+    assert pod._conclude(138) == 143
+    assert kept(s3) == []
 
 
 def test_peers_that_are_lost_for_ever_are_no_endless_loop(s3: Any, store: S3Store) -> None:

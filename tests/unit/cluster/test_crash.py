@@ -26,6 +26,7 @@ def signature(*lines: str) -> str | None:
         (["RuntimeError: [pair.cc] Connection closed by peer [10.0.0.3]:51", CHILD_FAILED], None),
         (["RuntimeError: [unbound_buffer.cc] Timed out waiting 1800000ms for recv operation"], None),
         (["torch.distributed.DistBackendError: NCCL error ... remote process exited"], None),
+        (["socketProgress: Connection closed by remote peer 10.0.0.3<41234>"], None),
         (["torch.distributed.DistNetworkError: The client socket has timed out after 60000ms"], None),
         (["terminate called after Watchdog caught collective operation timeout"], None),
         ([], SILENT),

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from spica.artifacts.s3_store import S3Store
 from spica.artifacts.workspace import Delivery, Workspace
 from spica.cluster import job as module
-from spica.cluster.diagnosis import PATIENCE_S
+from spica.cluster.diagnosis import PATIENCE_S, State
 from spica.cluster.job import KubernetesJob, submit
 from spica.cluster.owner import owners_of
 from spica.errors import StageError
@@ -191,6 +192,24 @@ def test_a_job_that_cannot_start_is_given_up_and_its_quota_with_it(
         list(running(cluster, out).watch())
     assert cluster.get("PyTorchJob", NAME) is None
     assert all(error.value.faults[0])
+
+
+def test_patience_begins_anew_with_each_state(out: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = [
+        State("unschedulable", "no node"),
+        State("image missing", "not yet"),
+        State("running", "8 pods"),
+        State("succeeded", ""),
+    ]
+    now = iter(range(0, 10**6, 100))
+    job = running(cluster_with(), out)
+    monkeypatch.setattr(job, "_look", lambda: states.pop(0) if len(states) > 1 else states[0])
+    monkeypatch.setattr(job, "_news", lambda wait_s: iter(()))
+    monkeypatch.setattr(job, "_follow", lambda: None)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    assert [line.split(": ")[1] for line in job.watch()] == [
+        "unschedulable", "image missing", "running", "succeeded",
+    ]  # fmt: skip
 
 
 def test_the_job_of_a_pipeline_is_left_to_another_attempt_or_the_reaper(

@@ -18,10 +18,12 @@ args = parser.parse_args()
 init_distributed()
 os.environ["LOCAL_RANK"] = "0"
 rank = comm.get_rank()
-steps = {
-    case.name: checkpoint.agree(case / f"node-{rank}", torch.device("cpu"))
-    for case in sorted(args.cases.iterdir())
-}
+steps: dict[str, int | None] = {}
+for case in sorted(args.cases.iterdir()):
+    try:
+        steps[case.name] = checkpoint.agree(case / f"node-{rank}", torch.device("cpu"))
+    except checkpoint.BehindError:
+        steps[case.name] = None
 (args.output / f"node-{rank}.json").write_text(json.dumps(steps))
 comm.barrier()
 os._exit(0)
