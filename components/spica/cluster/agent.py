@@ -27,16 +27,16 @@ from typing import NoReturn
 from spica.artifacts.disk import disk_faults
 from spica.artifacts.s3_faults import is_refused
 from spica.artifacts.s3_store import S3Store
-from spica.artifacts.shelf import Shelf
 from spica.artifacts.workspace import state_folder, work_folder
 from spica.cluster.crash import LastWords
+from spica.cluster.endings import DELIVERY, ENDINGS, ERROR, RESULT, SAVED
 from spica.cluster.order import Order, require_code, s3_store
 from spica.cluster.records import (
     CHECKPOINTS,
     Records,
     attempts,
     newest_step,
-    records,
+    record_names,
     whole_checkpoints,
 )
 from spica.cluster.torchrun import environment, torchrun
@@ -52,23 +52,8 @@ DELIVERY_WAIT_S = 3600.0
 """Longest time that other nodes stay for node 0 to deliver."""
 STORE_PATIENCE_S = 600.0
 """Longest time that a store may be away; a pod made anew would wait for it no better."""
-RESULT, DELIVERY, ERROR, SAVED = "result.json", "delivery.json", "error.json", "preempted.json"
-ENDINGS = (RESULT, DELIVERY, ERROR, SAVED)
-"""How a training ended: what its ranks leave, and what node 0 adds."""
 NUM_CHECKPOINTS = 2
 """Checkpoints that nodes other than 0 begin with: one that is damaged is passed over for the one before."""
-
-
-def forget_endings(shelf: Shelf) -> None:
-    """Drop what an earlier job of this task and key left: how it ended, how often it was tried.
-
-    Whoever makes a job does so just before: its pods take every ending on the shelf for their own. A delivery
-    stays: another client's job may have made it since the caller looked.
-
-    Raises:
-        PrerequisiteError: the store cannot be reached.
-    """
-    shelf.drop([RESULT, ERROR, SAVED, *records(shelf.names())])
 
 
 class Node:
@@ -187,7 +172,7 @@ class Node:
         whole = whole_checkpoints(names)
         if self.rank != 0:
             whole = whole[-NUM_CHECKPOINTS:]
-        apart = {*ENDINGS, *records(names)}
+        apart = {*ENDINGS, *record_names(names)}
 
         def is_wanted(name: str) -> bool:
             if name.startswith(f"{CHECKPOINTS}/"):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from spica.artifacts.workspace import Delivery, Work
-from spica.cluster.agent import DELIVERY, ENDINGS, RESULT, forget_endings
 from spica.cluster.api import Cluster, Object
 from spica.cluster.diagnosis import State, first_failure, state_of
+from spica.cluster.endings import DELIVERY, ENDINGS, RESULT, forget_endings
 from spica.cluster.order import s3_store
 from spica.cluster.owner import let_go
 from spica.cluster.pytorchjob import CONTAINER

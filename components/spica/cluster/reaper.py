@@ -97,9 +97,10 @@ def main() -> None:
     while True:
         try:
             reap(cluster, renewals)
-            arguments.alive.touch()
         except SpicaError as error:
             logger.error("%s", error)
+        # A look that failed is one, too: started anew, it would only forget which leases it saw renewed.
+        arguments.alive.touch()
         time.sleep(arguments.every)
 
 

@@ -33,7 +33,7 @@ def newest_step(names: Iterable[str]) -> int:
     return max((int(found[2]) for name in names if (found := _CHECKPOINT.fullmatch(name))), default=0)
 
 
-def records(names: Iterable[str]) -> set[str]:
+def record_names(names: Iterable[str]) -> set[str]:
     """Those names that are records."""
     return {name for name in names if name.startswith((f"{ATTEMPTS}/", f"{CRASHES}/"))}
 
@@ -109,7 +109,7 @@ class Records:
 
     def _final(self, step: int, found: str) -> StageError:
         # Whoever runs the task again has mended something: the count begins anew.
-        self._shelf.drop(records(self._shelf.names()))
+        self._shelf.drop(record_names(self._shelf.names()))
         advice = "look at the log of the pods; the checkpoint is kept, a mended run goes on from it"
         where = f"{self._task} from step {step}"
         return StageError(Fault(where, found, "a training that goes on", advice))

@@ -17,7 +17,8 @@ from spica.artifacts.manifest import Reference
 from spica.artifacts.s3_store import S3Store
 from spica.artifacts.workspace import Delivery
 from spica.cluster import agent
-from spica.cluster.agent import Node, forget_endings
+from spica.cluster.agent import Node
+from spica.cluster.endings import forget_endings
 from spica.cluster.order import Order
 from spica.errors import IntegrityError, PrerequisiteError
 
