@@ -93,10 +93,14 @@ def team(storage: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
     volume = (OVERLAY / "volume.yaml").read_text()
     apply(volume.replace("NAMESPACE", name).replace("ENVIRONMENT", str(Path(sys.prefix).resolve())))
     apply(kubectl("kustomize", folder))
+    key = ("secret", "spica-s3", "-n", "kubeflow", "--ignore-not-found")
+    was_there = kubectl("get", *key, "-o", "name")
     for where in (name, "kubeflow"):
         kubectl("apply", "-n", where, "-f", "-", stdin=storage_secret("spica-s3"))
     _let_pipelines_in(name)
     yield name
+    if not was_there:
+        kubectl("delete", *key)
     for role in ("spica-reaper", "spica-steps"):
         kubectl("delete", "rolebinding,role", f"{role}-{name}", "-n", "kubeflow")
     kubectl("delete", "namespace", name, "--timeout=180s")
@@ -127,7 +131,9 @@ def world(team: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Worl
         patch.setenv("KUBECONFIG", os.environ.get("KUBECONFIG") or str(KUBECONFIG))
         patch.setenv("SPICA_NAMESPACE", team)
         patch.setenv("SPICA_STATE", str(tmp_path_factory.mktemp("cache")))
-        yield World(team, tmp_path_factory.mktemp("world"))
+        made = World(team, tmp_path_factory.mktemp("world"))
+        yield made
+        made.close()
 
 
 @pytest.fixture(scope="session")

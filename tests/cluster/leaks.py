@@ -1,13 +1,16 @@
 """Looks for values of secrets where none may be: in objects, in logs of pods, in what the store holds."""
 
 import base64
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import boto3
+from kubernetes import client, config
 
+from bed.layout import KUBECONFIG
 from bed.objects import kubectl
-from spica.errors import StageError
 
 
 def leaks(
@@ -21,7 +24,7 @@ def leaks(
         buckets: all of their objects.
     """
     found, counts = [], dict.fromkeys(("objects", "logs", "files"), 0)
-    wanted = {what: _forms(value.encode()) for what, value in secrets.items()}
+    wanted = {what: forms(value.encode()) for what, value in secrets.items()}
     for kind, place, content in _contents(namespaces, buckets):
         counts[kind] += 1
         found += [
@@ -30,7 +33,7 @@ def leaks(
     return found, ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
-def _forms(value: bytes) -> list[bytes]:
+def forms(value: bytes) -> list[bytes]:
     """The value as it is, and what is in base64 of any text that holds it."""
     forms = [value]
     for shift in range(3):
@@ -41,36 +44,32 @@ def _forms(value: bytes) -> list[bytes]:
 
 
 def _contents(namespaces: tuple[str, ...], buckets: tuple[str, ...]) -> Iterator[tuple[str, str, bytes]]:
+    for namespace in namespaces:
+        yield from _objects(namespace)
+    for bucket in map(boto3.resource("s3").Bucket, buckets):
+        for entry in bucket.objects.all():
+            yield "files", f"s3://{bucket.name}/{entry.key}", entry.get()["Body"].read()
+
+
+def _objects(namespace: str) -> Iterator[tuple[str, str, bytes]]:
+    core = client.CoreV1Api(config.new_client_from_config(str(KUBECONFIG)))
     listable = kubectl("api-resources", "--verbs=list", "--namespaced", "-o", "name").split()
     kinds = ",".join(sorted({kind for kind in listable if "metrics.k8s.io" not in kind}))
-    for namespace in namespaces:
-        items = json.loads(kubectl("get", kinds, "-n", namespace, "-o", "json", "--show-managed-fields"))[
-            "items"
-        ]
-        for item in items:
-            if item["kind"] != "Secret":
-                yield (
-                    "objects",
-                    f"{item['kind']} {namespace}/{item['metadata']['name']}",
-                    json.dumps(item).encode(),
-                )
-            if item["kind"] == "Pod":
-                yield from _logs(item)
-    s3 = boto3.client("s3")
-    for bucket in buckets:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for entry in page.get("Contents", ()):
-                content = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-                yield "files", f"s3://{bucket}/{entry['Key']}", content
+    text = kubectl("get", kinds, "-n", namespace, "-o", "json", "--show-managed-fields")
+    for item in json.loads(text)["items"]:
+        if item["kind"] != "Secret":
+            place = f"{item['kind']} {namespace}/{item['metadata']['name']}"
+            yield "objects", place, json.dumps(item).encode()
+        if item["kind"] == "Pod":
+            yield from _logs(core, item)
 
 
-def _logs(pod: dict[str, object]) -> Iterator[tuple[str, str, bytes]]:
-    metadata, spec = pod["metadata"], pod["spec"]
-    assert isinstance(metadata, dict) and isinstance(spec, dict)
-    namespace, name = metadata["namespace"], metadata["name"]
-    for container in (*spec.get("initContainers", ()), *spec["containers"]):
-        try:
-            text = kubectl("logs", name, "-n", namespace, "-c", container["name"])
-        except StageError:
-            continue  # it has not run
-        yield "logs", f"log of {namespace}/{name} {container['name']}", text.encode()
+def _logs(core: client.CoreV1Api, pod: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
+    namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+    for container in (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]):
+        # Nothing where it has not run.
+        with contextlib.suppress(client.ApiException):
+            answer = core.read_namespaced_pod_log(
+                name, namespace, container=container["name"], _preload_content=False
+            )
+            yield "logs", f"log of {namespace}/{name} {container['name']}", answer.data

@@ -84,7 +84,7 @@ def wait_for_end(run: str, *, limit_s: float) -> RemoteRun:
     while not (found := read_run(server, run)).has_ended:
         if time.monotonic() > limit:
             pytest.fail(f"{run} goes on after {limit_s:.0f} s: {states(found)}")
-        time.sleep(3)
+        time.sleep(10)  # each look reads the logs of all tasks
     return found
 
 

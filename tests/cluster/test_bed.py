@@ -6,9 +6,7 @@ import os
 import string
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,21 +85,6 @@ def test_two_real_pods_reduce_over_gloo(namespace: str) -> None:
     assert logs == ["rank 0 of 2: 3\n", "rank 1 of 2: 3\n"]
 
 
-def test_a_second_gang_of_64_gpus_waits_without_a_pod_until_the_first_is_done(namespace: str) -> None:
-    create(namespace, "queue")
-    try:
-        create(namespace, "gang", name="first")
-        until(lambda: running(namespace, "first") == 8, limit_s=30)
-        create(namespace, "gang", name="second")
-        until(lambda: job(namespace, "second")["spec"]["runPolicy"].get("suspend") is True, limit_s=10)
-        assert running(namespace, "second") == 0
-        wait(namespace, "pytorchjob/first", "Succeeded", limit_s=60)
-        wait(namespace, "pytorchjob/second", "Succeeded", limit_s=60)
-    finally:
-        kubectl("delete", "pytorchjob", "--all", "-n", namespace)
-        kubectl("delete", "clusterqueue,resourceflavor", namespace, "--wait=false")
-
-
 def test_an_inference_service_answers_with_the_weights_from_s3(namespace: str) -> None:
     s3 = boto3.client(
         "s3",
@@ -172,21 +155,5 @@ def listed(kind: str, *options: str) -> list[dict[str, Any]]:
     return list(json.loads(kubectl("get", kind, *options, "-o", "json"))["items"])
 
 
-def job(namespace: str, name: str) -> dict[str, Any]:
-    return dict(json.loads(kubectl("get", "pytorchjob", name, "-n", namespace, "-o", "json")))
-
-
-def running(namespace: str, name: str) -> int:
-    pods = listed("pods", "-n", namespace, "-l", f"training.kubeflow.org/job-name={name}")
-    return sum(pod["status"]["phase"] == "Running" for pod in pods)
-
-
 def wait(namespace: str, target: str, condition: str, *, limit_s: int) -> None:
     kubectl("wait", f"--for=condition={condition}", target, "-n", namespace, f"--timeout={limit_s}s")
-
-
-def until(true: Callable[[], bool], *, limit_s: float) -> None:
-    limit = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < limit, "not true in time"
-        time.sleep(0.2)

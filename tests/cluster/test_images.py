@@ -92,6 +92,7 @@ def seen(request: pytest.FixtureRequest, namespace: str) -> tuple[str, dict[str,
     return name, json.loads(output(namespace, f"look-{name}", name, ["python", "-c", LOOK]))
 
 
+@pytest.mark.full
 def test_the_same_checkout_gives_the_same_images_where_none_was_built_before(built: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "images").mkdir()

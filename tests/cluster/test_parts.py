@@ -1,5 +1,6 @@
 """What of the test cluster can be tried without one."""
 
+import base64
 import fcntl
 import os
 import subprocess
@@ -11,6 +12,9 @@ import pytest
 from bed import archive, lock, processes
 from bed.objects import manifest
 from spica.errors import LockedError
+
+from . import figures
+from .leaks import forms
 
 
 def test_the_same_files_give_the_same_archive_whatever_their_times(tmp_path: Path) -> None:
@@ -82,3 +86,26 @@ def test_the_cluster_of_another_cache_is_refused_with_the_command_that_ends_it(
 def test_manifests_leave_no_placeholder() -> None:
     for name in ("dns", "kfp", "minio", "simulated-pods", "training-operator"):
         assert "${" not in manifest(name)
+
+
+def test_a_row_of_an_earlier_part_stays_until_it_is_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "RESULTS", tmp_path)
+    for seconds in ("9 s", "8 s"):
+        part = figures.Figures()
+        part.add("64 GPUs bound", "<= 10 s", seconds)
+        if seconds == "9 s":
+            part.add("serving", "answers", "31 s")
+        path = part.write("1 passed")
+    text = path.read_text()
+    assert "| 64 GPUs bound | <= 10 s | 8 s |\n| serving | answers | 31 s |\n" in text
+    assert text.count("1 passed") == 2
+
+
+@pytest.mark.parametrize("before", ["", "k", "key=", "HTTP_PROXY=http://spica:"])
+def test_a_secret_is_found_in_the_base64_of_what_holds_it(before: str) -> None:
+    value = b"0123456789abcdef"
+    encoded = base64.b64encode(before.encode() + value + b"@proxy:3128")
+    assert any(form in encoded for form in forms(value))
+    assert not any(form in base64.b64encode(before.encode() + b"another value") for form in forms(value))

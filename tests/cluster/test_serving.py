@@ -121,6 +121,7 @@ def moved(checkpoint: Artifact, prefix: str) -> Artifact:
     return Artifact(checkpoint.manifest, f"s3://{bucket}/{prefix}", lambda _: Path("/nowhere"))
 
 
+@pytest.mark.full
 def test_a_wrong_key_is_said_at_once(
     checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_a_wrong_key_is_said_at_once(
         KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), asked, team, owner)
 
 
+@pytest.mark.full
 def test_a_checkpoint_that_is_not_there_is_said_at_once(
     checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
 ) -> None:
@@ -140,6 +142,7 @@ def test_a_checkpoint_that_is_not_there_is_said_at_once(
         KubernetesEndpoint.start(cluster, gone, pods(), team, owner)
 
 
+@pytest.mark.full
 def test_a_pool_that_is_not_there_is_said_at_once(
     checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
 ) -> None:
@@ -149,6 +152,7 @@ def test_a_pool_that_is_not_there_is_said_at_once(
     assert left_behind(team) == ""
 
 
+@pytest.mark.full
 def test_a_quota_of_zero_says_so(
     checkpoint: Artifact,
     cluster: Cluster,
@@ -166,6 +170,7 @@ def test_a_quota_of_zero_says_so(
         kubectl("delete", "quota", "none", "-n", team)
 
 
+@pytest.mark.full
 def test_an_image_that_is_not_there_is_named(
     checkpoint: Artifact,
     cluster: Cluster,
@@ -185,6 +190,7 @@ def test_an_image_that_is_not_there_is_named(
         kubectl("patch", "servingruntime", "spica-vllm", "-n", team, "--type=json", "-p", back)
 
 
+@pytest.mark.full
 def test_a_server_that_is_never_ready_says_what_its_pod_waits_for(
     checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
 ) -> None:
@@ -197,6 +203,7 @@ def test_a_server_that_is_never_ready_says_what_its_pod_waits_for(
     assert left_behind(team) == ""
 
 
+@pytest.mark.full
 def test_a_checkpoint_of_another_model_is_refused_with_the_servers_own_words(
     checkpoint: Artifact, cluster: Cluster, team: str, owner: str, tmp_path: Path
 ) -> None:

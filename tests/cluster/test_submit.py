@@ -80,6 +80,7 @@ def test_a_run_is_submitted_read_and_cancelled(bucket: str) -> None:
     assert read_run(server, made.run).has_ended
 
 
+@pytest.mark.full
 def test_why_a_task_failed_is_told_in_four_parts_and_equal_packages_are_one_version(bucket: str) -> None:
     server = Server(ENDPOINT)
     first = submit(order(bucket), server)
@@ -95,6 +96,7 @@ def test_why_a_task_failed_is_told_in_four_parts_and_equal_packages_are_one_vers
     )
 
 
+@pytest.mark.full
 def test_what_kubectl_is_given_submits_the_run_from_inside(bucket: str, team: str, tmp_path: Path) -> None:
     """As the guide does it: the Job runs in the team's namespace, where pods are restricted."""
     (tmp_path / "objects.yaml").write_text(objects(order(bucket)._replace(namespace=team), INSIDE))

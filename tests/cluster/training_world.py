@@ -31,6 +31,7 @@ class World:
 
     def __init__(self, team: str, folder: Path) -> None:
         self.team, self.folder = team, folder
+        self._clients: list[Client] = []
         boto3.client("s3").create_bucket(Bucket=team)
         self.store = S3Store(team, "inputs")
         chat = write_chat(folder / "chat", num_text=200, num_visual=60, num_val=3)
@@ -51,7 +52,14 @@ class World:
 
     def start(self, name: str, **environment: str) -> "Client":
         """A client whose state folder is new, as that of a pod is; equal names share a store."""
-        return Client(self, name, environment)
+        self._clients.append(Client(self, name, environment))
+        return self._clients[-1]
+
+    def close(self) -> None:
+        """End the clients that a failed test left."""
+        for client in self._clients:
+            client.process.kill()
+            client.process.wait()
 
 
 class Client:

@@ -268,7 +268,7 @@ def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> 
         try:
             return request()
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            if isinstance(error, ApiException) and error.status not in TRANSIENT:
+            if not _may_pass(error):
                 raise
             left_s = patience_s - (time.monotonic() - started)
             if left_s <= 0:
@@ -278,3 +278,10 @@ def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> 
             logger.warning("%s: %s; asked again for %.0f s at most", where, message_of(error), left_s)
         time.sleep(random.uniform(pause_s / 2, pause_s))
         pause_s = min(MAX_PAUSE_S, 2 * pause_s)
+
+
+def _may_pass(error: Exception) -> bool:
+    if not isinstance(error, ApiException):
+        return True
+    # The client makes status 0 of every fault of TLS: a cut connection, and a certificate it does not trust.
+    return error.status in TRANSIENT or (error.status == 0 and "CERTIFICATE" not in str(error.reason))

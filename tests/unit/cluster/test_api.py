@@ -1,3 +1,4 @@
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -5,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
 from kubernetes import client
 
 from spica.cluster import api
@@ -102,6 +104,37 @@ def test_a_server_that_restarts_is_waited_for(cluster: Cluster, server: ApiServe
     asking.join(20)
     again.close()
     assert found == [BODY]
+
+
+def test_a_connection_that_is_cut_in_its_handshake_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted: list[int] = []
+
+    def cut(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                accepted.append(len(connection.recv(1 << 16)))
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=cut, args=(listener,), daemon=True).start()
+        here = {"server": f"https://127.0.0.1:{listener.getsockname()[1]}", "insecure-skip-tls-verify": True}
+        config = {
+            "clusters": [{"name": "here", "cluster": here}],
+            "users": [{"name": "me", "user": {"token": "any"}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+            "current-context": "here",
+        }
+        (tmp_path / "config").write_text(yaml.safe_dump(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        cluster = Cluster.connect()
+        cluster.patience_s = 2.0
+        with pytest.raises(PrerequisiteError, match="no answer from the API server"):
+            cluster.get("Pod", "any")
+        listener.shutdown(socket.SHUT_RDWR)
+    assert len(accepted) > 1
 
 
 def test_a_kind_that_the_cluster_lacks_is_named(cluster: Cluster) -> None:
