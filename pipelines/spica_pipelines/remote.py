@@ -276,10 +276,10 @@ def _error(progress: Progress, record: TaskRecord | None, log: str | None) -> st
 
 
 def _log(server: Server, run_id: str, pod: str) -> str | None:
-    """None where the server has none; it says so in the body of a 200."""
+    """None where the server has none; it says so in the body of a 200, or says nothing at all in it."""
     with contextlib.suppress(kfp.ApiException), server.faults(f"the log of {pod}"):
         text = server.text(f"/apis/v1alpha1/runs/{quote(run_id)}/nodes/{quote(pod)}/log")
-        return None if text.startswith('{"error_message"') else text
+        return None if not text or text.startswith('{"error_message"') else text
     return None
 
 

@@ -370,7 +370,9 @@ def test_pods_are_named_as_argo_names_them() -> None:
     assert pods[:2] == ("wf-system-container-impl-1234", "wf-1234")
 
 
-def test_a_log_that_nobody_kept_is_a_fault_that_names_the_pod(kfp: KfpServer) -> None:
+@pytest.mark.parametrize("answer", [{}, {"wf-studentexecutor": "", "wf-student-driver": ""}])
+def test_a_log_that_nobody_kept_is_a_fault_that_names_the_pod(kfp: KfpServer, answer: dict[str, str]) -> None:
+    kfp.logs.update(answer)
     made = start(kfp)
     report_workflow(kfp, made, *task("student", "Running"))
     run = read(kfp, made)
