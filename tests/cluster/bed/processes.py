@@ -10,6 +10,9 @@ from pathlib import Path
 from bed.layout import NETNS, STATE
 from spica.errors import Fault, StageError
 
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Python warns of a process that lives on when nobody holds it."""
+
 
 def inside(*command: str | Path) -> list[str]:
     """The command that runs `command` in the network namespace of the cluster."""
@@ -31,6 +34,7 @@ def start(name: str, *command: str | Path) -> bool:
             stderr=log,
             start_new_session=True,
         )
+    _STARTED.append(process)
     # The start time tells this process from a later one that was given the same pid.
     _pid_file(name).write_text(f"{process.pid} {_start_time(process.pid)}")
     return True
