@@ -3,7 +3,7 @@
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 OVERLAY = ROOT / "manifests" / "overlays" / "dev"
 FIGURES = pytest.StashKey[Figures]()
 IS_CAMPAIGN = pytest.StashKey[bool]()
+HAS_PASSED = pytest.StashKey[bool]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -55,10 +56,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"written to {figures.write(session)}")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[HAS_PASSED] = report.passed
+    return report
+
+
 @pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Measure:
-    """Puts a row into the table: what, what it must reach, what was measured."""
-    return request.config.stash[FIGURES].add
+def figure(request: pytest.FixtureRequest) -> Iterator[Measure]:
+    """Puts a row into the table: what, what it must reach, what was measured. A failed test's says so."""
+    rows: list[tuple[str, str, str]] = []
+    yield lambda what, asked, measured: rows.append((what, asked, measured))
+    for what, asked, measured in rows:
+        ending = "" if request.node.stash.get(HAS_PASSED, False) else " (the test FAILED)"
+        request.config.stash[FIGURES].add(what, asked, measured + ending)
 
 
 @pytest.fixture
@@ -89,22 +104,28 @@ def team(storage: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
     folder = tmp_path_factory.mktemp("overlay")
     base = os.path.relpath(OVERLAY / "team", folder.resolve())
     (folder / "kustomization.yaml").write_text(yaml.safe_dump({"namespace": name, "resources": [base]}))
-    apply(kubectl("kustomize", OVERLAY / "cluster"))
-    volume = (OVERLAY / "volume.yaml").read_text()
-    apply(volume.replace("NAMESPACE", name).replace("ENVIRONMENT", str(Path(sys.prefix).resolve())))
-    apply(kubectl("kustomize", folder))
     key = ("secret", "spica-s3", "-n", "kubeflow", "--ignore-not-found")
     was_there = kubectl("get", *key, "-o", "name")
-    for where in (name, "kubeflow"):
-        kubectl("apply", "-n", where, "-f", "-", stdin=storage_secret("spica-s3"))
-    _let_pipelines_in(name)
-    yield name
-    if not was_there:
-        kubectl("delete", *key)
-    for role in ("spica-reaper", "spica-steps"):
-        kubectl("delete", "rolebinding,role", f"{role}-{name}", "-n", "kubeflow")
-    kubectl("delete", "namespace", name, "--timeout=180s")
-    kubectl("delete", "persistentvolume", f"spica-environment-{name}")
+    made = [("namespace", name, "--timeout=180s"), ("persistentvolume", f"spica-environment-{name}")]
+    made += [
+        (kind, f"{role}-{name}", "-n", "kubeflow")
+        for role in ("spica-reaper", "spica-steps")
+        for kind in ("rolebinding", "role")
+    ]
+    try:
+        apply(kubectl("kustomize", OVERLAY / "cluster"))
+        volume = (OVERLAY / "volume.yaml").read_text()
+        apply(volume.replace("NAMESPACE", name).replace("ENVIRONMENT", str(Path(sys.prefix).resolve())))
+        apply(kubectl("kustomize", folder))
+        for where in (name, "kubeflow"):
+            kubectl("apply", "-n", where, "-f", "-", stdin=storage_secret("spica-s3"))
+        _let_pipelines_in(name)
+        yield name
+    finally:
+        if not was_there:
+            kubectl("delete", *key)
+        for item in made:
+            kubectl("delete", *item, "--ignore-not-found")
 
 
 def _let_pipelines_in(team: str) -> None:

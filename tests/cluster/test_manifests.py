@@ -100,10 +100,8 @@ RIGHTS = {
     "spica-serve": NOBODY,
     "spica-submit": NOBODY,
     "spica-reaper": {
-        "get pytorchjobs.kubeflow.org",
         "list pytorchjobs.kubeflow.org",
         "delete pytorchjobs.kubeflow.org",
-        "get inferenceservices.serving.kserve.io",
         "list inferenceservices.serving.kserve.io",
         "delete inferenceservices.serving.kserve.io",
         "get workflows.argoproj.io",

@@ -103,6 +103,8 @@ def test_the_local_runner_with_pods_makes_the_same(
     )
     figure("small run by kfp's local runner and pods", "succeeds", measured)
     assert len(here) == len(there)
+    # What no server's batches come into before.
+    assert {"sft-d_t", "sft-control"} <= equal
 
 
 def test_the_whole_miniature_succeeds_and_submitted_again_comes_from_the_cache(

@@ -57,7 +57,8 @@ def examine_queue(cluster: Cluster, demand: Demand) -> Iterator[Finding]:
         advice = "apply manifests/base/cluster, or point the LocalQueue at another one"
         yield Finding(check, State.FAULT, f"LocalQueue {demand.pods.queue} names no ClusterQueue", advice)
     elif reason := _inactive(queue):
-        yield Finding(check, State.FAULT, f"ClusterQueue {name} admits nothing: {reason}", "correct it")
+        found = f"ClusterQueue {name} admits nothing: {reason}"
+        yield Finding(check, State.FAULT, found, f"kubectl describe clusterqueue {name}")
     else:
         yield _quota(cluster, demand, check, queue)
 
@@ -95,7 +96,7 @@ def _quota_of_pool(cluster: Cluster, queue: Object, pool: str) -> dict[str, Deci
     for group in queue["spec"].get("resourceGroups", ()):
         for flavour in group["flavors"]:
             found = cluster.get("ResourceFlavor", flavour["name"]) or {"spec": {}}
-            if found.get("spec", {}).get("nodeLabels", {}).get(POOL) == pool:
+            if found.get("spec", {}).get("nodeLabels", {}).get(POOL, pool) == pool:
                 for row in flavour["resources"]:
                     there = parse_quantity(row["nominalQuota"])
                     quota[row["name"]] = quota.get(row["name"], Decimal(0)) + there

@@ -130,11 +130,12 @@ def test(markers: str) -> int:
 
     A cluster that stands already is left standing; one started for the tests is taken down, whatever happens.
     """
-    ours = not os.environ.get("KUBECONFIG") and not lock.held_by()
+    foreign = os.environ.get("KUBECONFIG") not in (None, "", str(KUBECONFIG))
+    ours = not foreign and not lock.held_by()
     # As Ctrl-C: pytest then takes down what its fixtures made.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if not os.environ.get("KUBECONFIG"):
+        if not foreign:
             up()
         return pytest.main(["-m", markers, str(layout.HERE.parent)])
     finally:
