@@ -37,7 +37,7 @@ cluster: setup  ## a real Kubernetes with KFP, Kueue, KServe and 64 simulated GP
 cluster-down: setup  ## take it down again, whatever state it is in
 	@PYTHONPATH=tests/cluster $(VENV)/python -m bed down
 
-test-cluster: images  ## the tests on that cluster, or on the one of KUBECONFIG
+test-cluster: images  ## the tests on that cluster; takes down what it started
 	@PYTHONPATH=tests/cluster $(VENV)/python -m bed test "cluster and not full"
 
 test-cluster-full: images  ## the same and the campaign of faults

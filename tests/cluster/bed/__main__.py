@@ -26,7 +26,7 @@ from bed import (
 from bed.layout import KUBECONFIG, STATE, note
 from bed.objects import apply, manifest, unready, wait_ready
 from bed.processes import alive, pid, stop
-from spica.errors import SpicaError
+from spica.errors import Fault, PrerequisiteError, SpicaError
 
 PROCESSES = (
     "etcd",
@@ -126,17 +126,22 @@ def env() -> None:
 
 
 def test(markers: str) -> int:
-    """Run the tests on the cluster of KUBECONFIG, or on this one; the exit code of pytest.
+    """Run the tests on this cluster; the exit code of pytest.
 
     A cluster that stands already is left standing; one started for the tests is taken down, whatever happens.
+
+    Raises:
+        PrerequisiteError: KUBECONFIG names another cluster.
     """
-    foreign = os.environ.get("KUBECONFIG") not in (None, "", str(KUBECONFIG))
-    ours = not foreign and not lock.held_by()
+    if (named := os.environ.get("KUBECONFIG")) and named != str(KUBECONFIG):
+        raise PrerequisiteError(
+            Fault("KUBECONFIG", named, "none, or that of `make cluster`", "unset KUBECONFIG")
+        )
+    ours = not lock.held_by()
     # As Ctrl-C: pytest then takes down what its fixtures made.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if not foreign:
-            up()
+        up()
         return pytest.main(["-m", markers, str(layout.HERE.parent)])
     finally:
         if ours:

@@ -32,7 +32,7 @@ def check() -> None:
     """
     faults = []
     if os.geteuid() != 0:
-        next_step = "sudo make cluster, or KUBECONFIG=... make test-cluster on a cluster you have"
+        next_step = "sudo make cluster"
         faults.append(
             Fault("user", f"uid {os.geteuid()}", "root: network namespaces, mounts, cgroups", next_step)
         )
