@@ -59,8 +59,18 @@ def examine_queue(cluster: Cluster, demand: Demand) -> Iterator[Finding]:
     elif reason := _inactive(queue):
         found = f"ClusterQueue {name} admits nothing: {reason}"
         yield Finding(check, State.FAULT, found, f"kubectl describe clusterqueue {name}")
+    elif missing := _labels_missing(cluster, queue):
+        found = f"ClusterQueue {name} admits nothing of namespace {cluster.namespace}: no label {missing}"
+        yield Finding(check, State.FAULT, found, f"kubectl label namespace {cluster.namespace} {missing}")
     else:
         yield _quota(cluster, demand, check, queue)
+
+
+def _labels_missing(cluster: Cluster, queue: Object) -> str:
+    """What the queue's namespaceSelector asks for and the namespace lacks, as `kubectl label` takes it."""
+    asked = (queue["spec"].get("namespaceSelector") or {}).get("matchLabels") or {}
+    there = ((cluster.get("Namespace", cluster.namespace) or {}).get("metadata") or {}).get("labels") or {}
+    return " ".join(f"{name}={value}" for name, value in asked.items() if there.get(name) != value)
 
 
 def _inactive(queue: Object) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from spica.cluster.access import OWNER, RIGHTS, WORKFLOWS
-from spica.cluster.capacity import examine_pool
+from spica.cluster.capacity import demands, examine_pool, examine_queue
 from spica.cluster.credentials import examine_named, named
 from spica.cluster.finding import State
 from spica.cluster.operators import examine_init_container, examine_kueue, examine_storage_initializer
@@ -105,6 +105,27 @@ def test_the_pool_of_the_steps_is_the_profiles_and_must_have_a_ready_node(cluste
     cluster.add("Node", "a", metadata={"labels": {"spica.dev/pool": "small"}}, spec={}, status=down)
     [finding] = examine_pool(cluster, "nodes of steps", "small")
     assert (finding.state, finding.found) == (State.FAULT, "pool small: 0 of 1 nodes ready")
+
+
+def test_a_queue_that_does_not_select_the_namespace_is_told_with_the_label_that_lacks(cluster: Any) -> None:
+    demand = demands(load_recipe("miniature", "cluster2").scale, kubernetes())[0]
+    cluster.add("LocalQueue", demand.pods.queue, spec={"clusterQueue": "all"})
+    cluster.add("ClusterQueue", "all", spec={"namespaceSelector": {"matchLabels": {"team": "vision"}}})
+    [finding] = examine_queue(cluster, demand)
+    assert finding.found == "ClusterQueue all admits nothing of namespace team: no label team=vision"
+    assert finding.next == "kubectl label namespace team team=vision"
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [("pod-security.kubernetes.io/enforce", "restricted"), ("spica.dev/rdma", "allowed")],
+)
+def test_what_restricted_refuses_is_told_under_the_exception_for_rdma_too(label: str, value: str) -> None:
+    made: Any = FakeCluster()
+    made.add("Namespace", "team", metadata={"labels": {label: value}})
+    made.add("ClusterStorageContainer", "default", spec={"container": {}})
+    [found] = faults(examine_storage_initializer(made, None)).values()
+    assert "has no securityContext" in found
 
 
 @pytest.mark.parametrize("text", ["kubeflow", ":runner", "kubeflow:", "a:b:c"])
