@@ -59,6 +59,7 @@ class Rendering:
             "key": uuid.uuid4().hex * 2,
             "store": self.resolved.store,
             "module": "spica.sft.train",
+            "code": "c" * 64,
             "slice": slice.model_dump_json(),
             "inputs": {"student": Reference(task="student", key="a" * 64, digest="b" * 64)},
             "num_nodes": slice.scale.num_nodes,
