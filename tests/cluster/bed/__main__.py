@@ -95,10 +95,13 @@ def down() -> None:
             "addresses",
             "containerd-state",
             "pod-logs",
-            "log",
             "pid",
+            "log.last",
         ):
             shutil.rmtree(STATE / folder, ignore_errors=True)
+        if (STATE / "log").exists():
+            # Whoever looks for why a test failed comes after the cluster is gone.
+            (STATE / "log").rename(STATE / "log.last")
         (STATE / "stamp").unlink(missing_ok=True)
         lock.release()
         note(f"down in {time.monotonic() - start:.0f} s")
