@@ -16,12 +16,10 @@ from kfp import compiler
 
 from spica.artifacts.manifest import canonical_json, sha256_of
 from spica.recipe.load import Resolved
-from spica.recipe.schema import Kubernetes
+from spica.recipe.schema import PROXY_KEYS, STORAGE_KEYS, Kubernetes
 from spica_pipelines.post_training import post_training
 
 POD_LABELS = {"app.kubernetes.io/part-of": "spica", "app.kubernetes.io/component": "pipeline"}
-S3_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
-PROXY_KEYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 CA_FOLDER = "/etc/spica/ca"
 
 ENVIRONMENT = {
@@ -130,7 +128,7 @@ def platform(kubernetes: Kubernetes, api_key_env: str | None, labels: list[str])
     """
     configs = {}
     for label in labels:
-        secrets = [_secret(kubernetes.secrets.storage, S3_KEYS)]
+        secrets = [_secret(kubernetes.secrets.storage, STORAGE_KEYS)]
         if kubernetes.secrets.proxy:
             secrets.append(_secret(kubernetes.secrets.proxy, PROXY_KEYS))
         if kubernetes.secrets.teacher and api_key_env and label.startswith("exec-distill"):

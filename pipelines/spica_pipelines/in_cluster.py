@@ -6,8 +6,8 @@ import yaml
 
 from spica.artifacts.manifest import canonical_json, sha256_of
 from spica.images import image
-from spica.recipe.schema import Kubernetes
-from spica_pipelines.compile import CA_FOLDER, PROXY_KEYS, certificates, node_selector
+from spica.recipe.schema import PROXY_KEYS, Kubernetes
+from spica_pipelines.compile import CA_FOLDER, certificates, node_selector
 from spica_pipelines.submit import Order, require_kubernetes
 
 TOKEN_FOLDER = "/var/run/secrets/kubeflow/pipelines"

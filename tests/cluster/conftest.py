@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from .training_world import World
 
-# The tests of the test cluster say nothing about anybody else's.
-collect_ignore = [] if os.environ.get("KUBECONFIG", "") in ("", str(KUBECONFIG)) else ["test_bed.py"]
-
 ROOT = Path(__file__).parents[2]
 OVERLAY = ROOT / "manifests" / "overlays" / "dev"
 FIGURES = pytest.StashKey[Figures]()

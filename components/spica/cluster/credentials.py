@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 
 from spica.cluster.api import Cluster
 from spica.cluster.finding import Finding, State
-from spica.recipe.schema import Kubernetes
+from spica.recipe.schema import PROXY_KEYS, STORAGE_KEYS, Kubernetes
 
-STORAGE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
-PROXY_KEYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 S3_ENDPOINT = "serving.kserve.io/s3-endpoint"
 S3_CA_BUNDLE, S3_CA_FILE = "serving.kserve.io/s3-cabundle-configmap", "serving.kserve.io/s3-cabundle"
 SECRETS = "manifests/README.md, Secrets"
@@ -73,8 +71,8 @@ def examine_pull_secrets(cluster: Cluster, account: str, namespace: str, like: s
         text = f"no Secret {namespace}/{', '.join(missing)}, which the account names"
         yield Finding(what, State.FAULT, text, f"make it ({SECRETS})")
     elif like and not names and (others := _pull_secrets(cluster, like, cluster.namespace)):
-        named = json.dumps({"imagePullSecrets": [{"name": others[0]}]})
-        advice = f"kubectl patch serviceaccount {account} -n {namespace} -p '{named}'"
+        patch = json.dumps({"imagePullSecrets": [{"name": others[0]}]})
+        advice = f"kubectl patch serviceaccount {account} -n {namespace} -p '{patch}'"
         text = f"it names no imagePullSecrets, {like} names {', '.join(others)}"
         yield Finding(what, State.FAULT, text, f"{advice}, and make the secret there")
     elif names:

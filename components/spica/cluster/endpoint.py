@@ -7,6 +7,7 @@ from typing import Self
 
 from spica.cluster.api import Cluster, Object
 from spica.cluster.inferenceservice import CONTAINER, inference_service
+from spica.cluster.order import DIGEST
 from spica.cluster.pool import require_pool
 from spica.cluster.server_state import ServerState, server_state
 from spica.errors import ConflictError, EndpointError, Fault, PrerequisiteError, SpicaError
@@ -23,7 +24,6 @@ GONE_S = 90.0
 NUM_LOG_LINES = 400
 _PROMPT = "1"
 _POD_LABEL = "serving.kserve.io/inferenceservice"
-_DIGEST = "spica.dev/spec-digest"
 
 logger = logging.getLogger(__name__)
 
@@ -119,8 +119,8 @@ class KubernetesEndpoint:
             self._delete()
             return self._make()
         found, ours = (item["metadata"].get("annotations", {}) for item in (existing, self._body))
-        if found.get(_DIGEST) != ours[_DIGEST]:
-            raise self._conflict(found.get(_DIGEST, "none"), ours[_DIGEST])
+        if found.get(DIGEST) != ours[DIGEST]:
+            raise self._conflict(found.get(DIGEST, "none"), ours[DIGEST])
         return "adopted"
 
     def _conflict(self, found: str, allowed: str) -> ConflictError:

@@ -10,8 +10,9 @@ from typing import Any
 
 from spica.artifacts.manifest import Manifest, canonical_json, sha256_of
 from spica.cluster.model_pod import FILES, PORT
-from spica.cluster.order import digest_of, label_value, object_name
+from spica.cluster.order import DIGEST, digest_of, label_value, object_name
 from spica.cluster.owner import owner_annotation
+from spica.cluster.pool import POOL
 from spica.launch.contract import ModelServer
 from spica.recipe.schema import Kubernetes, ServerPods
 
@@ -70,7 +71,7 @@ def inference_service(server: ModelServer, kubernetes: Kubernetes, run: str, own
         "serving.kserve.io/deploymentMode": "Standard",
         "serving.kserve.io/autoscalerClass": "none",
         "serving.kserve.io/storageSecretName": kubernetes.secrets.storage,
-        "spica.dev/spec-digest": digest_of(spec),
+        DIGEST: digest_of(spec),
         **owner_annotation(owner),
     }
     metadata = {"name": server_name(server, owner), "labels": labels, "annotations": annotations}
@@ -138,7 +139,7 @@ def _pod(pods: ServerPods) -> Object:
         # A Service named vllm would give vLLM a VLLM_PORT that is none.
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_S,
-        "nodeSelector": {"spica.dev/pool": pods.node_pool},
+        "nodeSelector": {POOL: pods.node_pool},
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 10001,

@@ -11,7 +11,7 @@ from spica.artifacts.workspace import Delivery, Work
 from spica.cluster.api import Cluster, Object
 from spica.cluster.diagnosis import State, first_failure, state_of
 from spica.cluster.endings import DELIVERY, ENDINGS, RESULT, forget_endings
-from spica.cluster.order import s3_store
+from spica.cluster.order import DIGEST, s3_store
 from spica.cluster.owner import let_go
 from spica.cluster.pytorchjob import CONTAINER
 from spica.errors import ConflictError, Fault, SpicaError, StageError
@@ -27,7 +27,6 @@ WATCH_S = 240.0
 ENDED = ("succeeded", "failed")
 NUM_LOG_LINES = 20
 RUN = "spica.dev/run"
-_DIGEST = "spica.dev/spec-digest"
 
 logger = logging.getLogger(__name__)
 
@@ -238,7 +237,7 @@ def submit(cluster: Cluster, body: Object, work: Work) -> str:
 def _adopt(cluster: Cluster, existing: Object, body: Object) -> bool:
     """Become one more owner of an equal job; False if somebody deleted it just before it was ours."""
     name, ours = body["metadata"]["name"], body["metadata"]
-    digest, found = ours["annotations"][_DIGEST], existing["metadata"].get("annotations", {}).get(_DIGEST)
+    digest, found = ours["annotations"][DIGEST], existing["metadata"].get("annotations", {}).get(DIGEST)
     if found != digest:
         advice = f"wait for it, or end it: `kubectl delete pytorchjob {name}`"
         running = f"another spec runs (digest {str(found)[:16]})"

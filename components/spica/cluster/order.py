@@ -12,6 +12,8 @@ from spica.errors import Fault, PrerequisiteError, StageError
 MAX_NAME = 50
 """Longest name of a job: what operators derive from it stays within 63 characters."""
 END_LENGTH = 10
+DIGEST = "spica.dev/spec-digest"
+"""Annotation of an object: the digest of its spec as it was asked for."""
 
 
 class Order(Row):

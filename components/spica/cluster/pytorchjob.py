@@ -6,8 +6,9 @@ Sources: API reference of training-operator v1.9 (kubeflow.org/v1); Kueue's docu
 from typing import Any
 
 from spica.cluster.network import NETWORKS, Network
-from spica.cluster.order import Order, digest_of, label_value, object_name
+from spica.cluster.order import DIGEST, Order, digest_of, label_value, object_name
 from spica.cluster.owner import owner_annotation
+from spica.cluster.pool import POOL
 from spica.recipe.schema import Kubernetes
 
 Object = dict[str, Any]
@@ -60,7 +61,7 @@ def pytorchjob(
         "kueue.x-k8s.io/priority-class": training.priority,
         "spica.dev/run": label_value(run),
     }
-    annotations = {"spica.dev/spec-digest": digest_of(spec), **owner_annotation(owner)}
+    annotations = {DIGEST: digest_of(spec), **owner_annotation(owner)}
     metadata = {"name": name, "labels": labels | queue, "annotations": annotations}
     return {"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "metadata": metadata, "spec": spec}
 
@@ -71,7 +72,7 @@ def _pod(name: str, order: Order, kubernetes: Kubernetes, image: str, labels: di
         "serviceAccountName": SERVICE_ACCOUNT,
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": training.grace_s,
-        "nodeSelector": {"spica.dev/pool": training.node_pool},
+        "nodeSelector": {POOL: training.node_pool},
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 10001,

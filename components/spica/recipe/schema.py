@@ -193,6 +193,10 @@ class ServerPods(Pods):
     """Longest time until a server answers, loading the weights included."""
 
 
+STORAGE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
+PROXY_KEYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
 class Secrets(Section):
     """Names of what the namespace holds; never a value."""
 
