@@ -41,11 +41,18 @@ class Image(Row):
 class Gold(Row):
     """The right answer, typed."""
 
-    kind: Literal["letter", "number", "text", "yes_no"]
+    kind: Literal["letter", "number", "text", "yes_no", "math"]
     value: str
-    """Canonical form: A..E, a number, lower-case text, yes or no."""
+    """Canonical form: A..E, a number, lower-case text, yes or no; math: LaTeX as the benchmark writes it, several
+    answers separated by commas."""
     options: tuple[str, ...] = ()
     """Option values in letter order; empty for open questions."""
+    unit: str = ""
+    """The unit that the question asks for, as the benchmark writes it."""
+    tolerance: str = ""
+    """Absolute tolerance as OlympiadBench writes it: one number, or one per answer separated by commas."""
+    accepted: tuple[str, ...] = ()
+    """Other answers that are right as well (MMMU's open questions)."""
 
 
 class PromptRow(Row):
@@ -67,6 +74,10 @@ class PromptRow(Row):
     """Where the facts stand: visual = only in the picture; both = in text and picture."""
     num_steps: int | None = None
     """Steps of the solution where the world knows it (the miniature)."""
+    origin: str = ""
+    """Where the row comes from: data set and configuration, as their publisher writes them."""
+    license: str = ""
+    """SPDX id or the publisher's own words; empty where the publisher says nothing."""
     meta: dict[str, str] = Field(default_factory=dict)
     """Official keys worth reporting by: version, level, subject, difficulty, question_type, glyphs ..."""
 
