@@ -5,7 +5,7 @@ VENV  := .venv/bin
 # Without bytecode every process compiles torch and vLLM anew (10 s each).
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup-system setup run serve test test-unit check base lock golden clean images images-complete \
-	cluster cluster-down test-cluster test-cluster-full
+	cluster cluster-down test-cluster test-cluster-full bench-distill bench-decontaminate bench-score
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test-cluster: images  ## the tests on that cluster; takes down what it started
 test-cluster-full: images  ## the same and the campaign of faults
 	@PYTHONPATH=tests/cluster $(VENV)/python -m bed test cluster
 
+bench-score: setup  ## answers scored per second and core, beside Math-Verify (JUDGE=FOLDER PYTHON=..: beside OpenBMB's)
+	@$(VENV)/python tests/bench/bench_score.py $(if $(JUDGE),--olympiadbench-judge $(JUDGE)) $(if $(PYTHON),--olympiadbench-python $(PYTHON))
+
 base: setup  ## train the miniature's shipped base model again from nothing (minutes)
 	@$(VENV)/python -m spica.miniature.base --out components/spica/miniature/data/base
 
@@ -55,6 +58,12 @@ images: setup  ## build the images of images/refs.yaml for the test cluster (as 
 images-complete: setup  ## build them with all packages, and import, check and train in them (gigabytes; nightly)
 	@nice -n 19 images/build complete
 	@nice -n 19 images/prove control train serve
+
+bench-distill: setup  ## tokens, wall and client CPU of lossless cancelling against asking all five, 40 times kill -9
+	@$(VENV)/python tests/bench/bench_distill.py
+
+bench-decontaminate: setup  ## 5K training rows against the benchmarks' sizes: plants found, clean rows kept, the clock
+	@$(VENV)/python tests/bench/bench_decontaminate.py
 
 golden: setup  ## write the golden files again (review the diff)
 	@SPICA_UPDATE_GOLDEN=1 $(VENV)/python -m pytest -q tests/contract

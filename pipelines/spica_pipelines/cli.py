@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spica_pipelines import cluster_cli
+from spica_pipelines import cluster_cli, data_cli, score_cli
 from spica_pipelines.options import (
     NamespaceOption,
     ProfileOption,
@@ -28,6 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich's help would take two thirds of the time of `spica --help`
 )
 app.add_typer(cluster_cli.app)
+app.add_typer(score_cli.app)
+app.add_typer(data_cli.app)
 _STOPPED = 130
 
 

@@ -15,8 +15,9 @@ import yaml
 from kfp import compiler
 
 from spica.artifacts.manifest import canonical_json, sha256_of
+from spica.recipe.keys import key_variables
 from spica.recipe.load import Resolved
-from spica.recipe.schema import PROXY_KEYS, STORAGE_KEYS, Kubernetes
+from spica.recipe.schema import PROXY_KEYS, STORAGE_KEYS, Kubernetes, Recipe
 from spica_pipelines.post_training import post_training
 
 POD_LABELS = {"app.kubernetes.io/part-of": "spica", "app.kubernetes.io/component": "pipeline"}
@@ -94,7 +95,7 @@ def package(resolved: Resolved, namespace: str = "") -> Package:
     for task in spec["root"]["dag"]["tasks"].values():
         # Spica's own cache decides, which verifies what it finds; KFP's never looks whether artifacts exist.
         task["cachingOptions"] = {}
-    return Package(spec, platform(kubernetes, resolved.recipe.models.teacher.api_key_env, labels))
+    return Package(spec, platform(kubernetes, resolved.recipe, labels))
 
 
 def graph() -> dict[str, Any]:
@@ -116,30 +117,37 @@ def step(label: str) -> Step:
     return STEPS[kind]
 
 
-def platform(kubernetes: Kubernetes, api_key_env: str | None, labels: list[str]) -> dict[str, Any]:
+def platform(kubernetes: Kubernetes, recipe: Recipe, labels: list[str]) -> dict[str, Any]:
     """The platform document of a profile: the pool of the steps, and secrets by name.
 
     Args:
         kubernetes: the profile's section.
-        api_key_env: variable that holds the teacher's key, if the recipe names one.
+        recipe: which variables hold the keys of teachers and judge.
         labels: executors of the graph.
 
     Field names are those of kfp-kubernetes' KubernetesExecutorConfig.
     """
     configs = {}
+    keys, names = key_variables(recipe.models, recipe.distill, recipe.evaluate), kubernetes.secrets
+    needed = {
+        "exec-distill": (names.teacher, keys.distill),
+        "exec-self-distill": (names.teacher, keys.self_distill),
+        "exec-evaluate": (names.judge, keys.evaluate),
+    }
     for label in labels:
-        secrets = [_secret(kubernetes.secrets.storage, STORAGE_KEYS)]
-        if kubernetes.secrets.proxy:
-            secrets.append(_secret(kubernetes.secrets.proxy, PROXY_KEYS))
-        if kubernetes.secrets.teacher and api_key_env and label.startswith("exec-distill"):
-            secrets.append(_secret(kubernetes.secrets.teacher, (api_key_env,)))
+        secrets = [_secret(names.storage, STORAGE_KEYS)]
+        if names.proxy:
+            secrets.append(_secret(names.proxy, PROXY_KEYS))
+        secret, variable = needed.get(label.rstrip("0123456789").rstrip("-"), (None, None))
+        if secret and variable:
+            secrets.append(_secret(secret, (variable,)))
         configs[label] = {
             "nodeSelector": {"labels": node_selector(kubernetes)},
             "podMetadata": {"labels": dict(POD_LABELS)},
             "secretAsEnv": secrets,
         }
-        if kubernetes.secrets.ca_bundle:
-            mount = {"configMapName": kubernetes.secrets.ca_bundle, "mountPath": CA_FOLDER}
+        if names.ca_bundle:
+            mount = {"configMapName": names.ca_bundle, "mountPath": CA_FOLDER}
             configs[label]["configMapAsVolume"] = [mount]
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": configs}}}}
 

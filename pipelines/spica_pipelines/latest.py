@@ -1,14 +1,13 @@
 """What the latest finished run of this folder made."""
 
 import json
-from typing import get_args
 
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.runs import list_runs
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
 from spica.errors import Fault, PrerequisiteError
-from spica.recipe.schema import Arm
+from spica.recipe.schema import ARM_TASKS, Arm
 
 
 def latest(*tasks: str) -> dict[str, Artifact]:
@@ -32,11 +31,11 @@ def latest(*tasks: str) -> dict[str, Artifact]:
 
 def best_checkpoint() -> tuple[Arm, Artifact]:
     """The arm that the latest report chose on the dev questions, and its checkpoint."""
-    made = latest("report", "serve", *(checkpoint_task(arm) for arm in get_args(Arm)))
+    made = latest("report", "serve", *dict.fromkeys(map(checkpoint_task, ARM_TASKS)))
     arm: Arm = json.loads((made["report"].path / "report.json").read_text())["best_model"]
     return arm, made[checkpoint_task(arm)]
 
 
 def checkpoint_task(arm: Arm) -> str:
     """The task that makes an arm's checkpoint."""
-    return "student" if arm == "base" else f"sft-{arm.lower()}"
+    return "student" if arm == "base" else f"sft-{ARM_TASKS[arm]}"

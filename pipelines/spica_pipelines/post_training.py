@@ -1,8 +1,8 @@
 """The experiment: the stage calls in the order in which data flows.
 
-D_T by the teacher -> M0 -> rollouts by M0 on the visual questions -> D_SD -> the original base again, on
-D_SD and on D_T u D_SD, and on the control set -> evaluation of all five -> report -> one question to the
-best model.
+D_T by a teacher -> M0 -> rollouts by M0 on the visual questions -> D_SD -> the original base again, on D_SD
+and on D_T u D_SD, and on the control set -> evaluation of all five -> report -> one question to the best
+model. Where the recipe names another visual teacher than M0, the same tasks make D_QVQ and D_T u D_QVQ.
 """
 
 from kfp import dsl
@@ -30,22 +30,23 @@ def post_training(recipe: str, profile: str, run: str = "") -> None:
     visual = sources(task="visual", slice=cut["visual"], place=place).output
     held_out = sources(task="held-out", slice=cut["held_out"], place=place).output
     unseen = {"held_out": held_out, "place": place}
+    by_student = {"student": base, **unseen}  # whose tokens are counted
 
     rollouts_t = distill(task="distill-d_t", slice=cut["distill_d_t"], place=place, prompts=text).output
     d_t = dataset(
-        task="dataset-d_t", slice=cut["dataset_d_t"], prompts=text, rollouts=rollouts_t, **unseen
+        task="dataset-d_t", slice=cut["dataset_d_t"], prompts=text, rollouts=rollouts_t, **by_student
     ).output
     short = dataset(
-        task="dataset-control", slice=cut["dataset_control"], prompts=text, rollouts=rollouts_t, **unseen
+        task="dataset-control", slice=cut["dataset_control"], prompts=text, rollouts=rollouts_t, **by_student
     ).output
     m0 = sft(task="sft-d_t", slice=cut["sft_d_t"], place=place, student=base, chat=d_t).output
     control = sft(task="sft-control", slice=cut["sft_control"], place=place, student=base, chat=short).output
 
     rollouts_sd = self_distill(
-        task="distill-d_sd", slice=cut["distill_d_sd"], place=place, prompts=visual, teacher=m0
+        task="distill-d_sd", slice=cut["distill_d_sd"], place=place, prompts=visual, teacher=m0, base=base
     ).output
     d_sd = dataset(
-        task="dataset-d_sd", slice=cut["dataset_d_sd"], prompts=visual, rollouts=rollouts_sd, **unseen
+        task="dataset-d_sd", slice=cut["dataset_d_sd"], prompts=visual, rollouts=rollouts_sd, **by_student
     ).output
     m_sd = sft(task="sft-d_sd", slice=cut["sft_d_sd"], place=place, student=base, chat=d_sd).output
     m_union = sft_union(

@@ -56,8 +56,8 @@ def as_tables(resolved: Resolved) -> None:
     console.print(_numbers(resolved))
     console.print(
         f"{scale.num_nodes * scale.ranks_per_node} ranks = {scale.num_nodes} x {scale.ranks_per_node}. Every "
-        "epoch shuffles all rows anew and leaves out the last rows % batch_size of that order; rows count one"
-        " kept response per question, less num_val."
+        "epoch shuffles all rows anew and leaves out the last rows % batch_size of that order; rows count"
+        " num_kept responses per question, less num_val, or num_rows of the data set."
     )
 
 

@@ -43,14 +43,14 @@ def small_recipe(folder: Path, bucket: str, teacher_key: str | None = None, **se
     """
     recipe = yaml.safe_load(find_recipe("miniature").read_text())
     recipe["name"] = "small"
-    recipe["models"]["teacher"]["api_key_env"] = teacher_key
+    recipe["models"]["teachers"]["ours"]["api_key_env"] = teacher_key
     for section, num in SMALL.items():
         for source in recipe["sources"][section]:
             source["uri"] = source["uri"].partition("&num=")[0] + f"&num={num}"
-            source.pop("num_rows", None)
+            source["num_rows"] = num if section == "benchmarks" else None
     recipe["dataset"] |= {"num_val": 4, "max_bad_fraction": 0.5}
     recipe["sft"] |= {"epochs": 3, "batch_size": 4}
-    recipe["distill"]["student"]["num_rollouts"] = 2
+    recipe["distill"]["visual"]["num_rollouts"] = 2
     profile = recipe["profiles"]["cluster2"]
     profile["store"] = f"s3://{bucket}/small"
     profile["kubernetes"]["secrets"] |= secrets

@@ -103,7 +103,8 @@ def test_the_namespace_enforces_restricted_in_a_pinned_version() -> None:
 
 def test_no_file_holds_a_value_of_a_secret() -> None:
     secrets = [item for item in objects() if item["kind"] == "Secret"]
-    assert {item["metadata"]["name"] for item in secrets} == {"spica-s3", "spica-teacher", "spica-proxy"}
+    names = {item["metadata"]["name"] for item in secrets}
+    assert names == {"spica-s3", "spica-teacher", "spica-judge", "spica-proxy"}
     assert all("data" not in item for item in secrets)
     assert {value for item in secrets for value in item["stringData"].values()} == {""}
 
@@ -169,7 +170,8 @@ def test_network_policies_deny_by_default_and_never_allow_the_metadata_address()
 def test_the_manifests_hold_what_a_recipe_asks_for(resolved: Resolved) -> None:
     kubernetes = resolved.scale.kubernetes
     assert kubernetes is not None
-    assert {kubernetes.secrets.storage, kubernetes.secrets.teacher} <= {"spica-s3", "spica-teacher", None}
+    names = kubernetes.secrets
+    assert {names.storage, names.teacher, names.judge} <= {"spica-s3", "spica-teacher", "spica-judge", None}
     flavours = of_kind("ResourceFlavor")
     (queue,) = of_kind("ClusterQueue").values()
     (group,) = queue["spec"]["resourceGroups"]

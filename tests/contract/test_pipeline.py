@@ -97,15 +97,41 @@ def test_every_step_has_its_resources_and_every_kind_is_used() -> None:
     assert step("exec-sft-union") == STEPS["sft"] and step("exec-evaluate-5") == STEPS["evaluate"]
 
 
-def test_only_steps_that_ask_the_teacher_are_given_its_key(resolved: Resolved) -> None:
-    configs = settings(package(resolved, "spica"))
-    holders = [
-        label
-        for label, config in configs.items()
-        if "spica-teacher" in {secret["secretName"] for secret in config["secretAsEnv"]}
-    ]
+def holders(packed: Package, secret: str) -> dict[str, list[str]]:
+    """Steps that are given a secret, and the variables they get of it."""
+    return {
+        label: [key["envVar"] for key in given["keyToEnv"]]
+        for label, config in settings(packed).items()
+        for given in config["secretAsEnv"]
+        if given["secretName"] == secret
+    }
 
-    assert holders == ["exec-distill"]
+
+def test_only_steps_that_ask_a_teacher_or_the_judge_are_given_its_key(resolved: Resolved) -> None:
+    packed = package(resolved, "spica")
+
+    assert holders(packed, "spica-teacher") == {"exec-distill": ["TEACHER_API_KEY"]}
+    assert set(holders(packed, "spica-judge")) == {
+        label for label in settings(packed) if label.startswith("exec-evaluate")
+    }
+
+
+def test_a_visual_teacher_of_ones_own_gives_its_key_to_the_step_that_asks_it(resolved: Resolved) -> None:
+    recipe = resolved.recipe
+    qvq = recipe.models.teachers["qvq"].model_copy(update={"api_key_env": "QVQ_KEY"})
+    teachers = {**recipe.models.teachers, "qvq": qvq}
+    visual = recipe.distill.visual.model_copy(update={"teacher": "qvq"})
+    changed = recipe.model_copy(
+        update={
+            "models": recipe.models.model_copy(update={"teachers": teachers}),
+            "distill": recipe.distill.model_copy(update={"visual": visual}),
+        }
+    )
+
+    assert holders(package(resolved._replace(recipe=changed), "spica"), "spica-teacher") == {
+        "exec-distill": ["TEACHER_API_KEY"],
+        "exec-self-distill": ["QVQ_KEY"],
+    }
 
 
 def test_the_cache_of_kfp_is_off_for_every_task(resolved: Resolved) -> None:

@@ -18,11 +18,13 @@ SHARED = sorted(set.intersection(*({*read_recipe(name).profiles} for name in NAM
 
 
 def keys(value: Any, place: str = "") -> set[str]:
-    """Every nested key as a dotted path; items of a list count together; gates are a recipe's own."""
+    """Every nested key as a dotted path; items of a list and teachers count together; gates are one's own."""
     if place == ".profiles":
         found = {key for name in SHARED for key in keys(value[name], f"{place}.{name}")}
         return {key for key in found if not key.endswith(".store")}
-    if isinstance(value, dict) and place != ".gates[]":
+    if place == ".models.teachers":
+        return set().union(*(keys(item, f"{place}.*") for item in value.values()))
+    if isinstance(value, dict) and place not in (".gates[]", ".evaluate.judge"):
         return {f"{place}.{key}" for key in value}.union(
             *(keys(value[key], f"{place}.{key}") for key in value)
         )
@@ -134,7 +136,25 @@ def test_show_virgo_72b_as_json_keeps_the_papers_numbers(
         "weight_decay": 0.0,
         "max_grad_norm": 1.0,
     }
+    assert shown["recipe"]["distill"]["visual"] == {
+        "teacher": "M0",
+        "num_rollouts": 5,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "max_tokens": 8192,
+        "num_kept": 1,
+        "difficulty": "medium",
+        "cancel_longer": False,
+    }
+    assert shown["recipe"]["distill"]["text"]["teacher"] == "r1-lite"
+    assert set(shown["recipe"]["models"]["teachers"]) == {"r1-lite", "qwq", "qvq"}
     assert shown["recipe"]["evaluate"] == {
+        "prompts": {"base": "official", "tuned": "prefix"},
+        "judge": {
+            "url": "https://judge.example/v1",
+            "model": "gpt-3.5-turbo",
+            "api_key_env": "JUDGE_API_KEY",
+        },
         "temperature": 0.0,
         "top_p": 1.0,
         "max_tokens": 8192,

@@ -36,12 +36,12 @@ def small_recipe(folder: Path, **changes: Any) -> Path:
     for section, num in sizes.items():
         for source in recipe["sources"][section]:
             source["uri"] = source["uri"].partition("&num=")[0] + f"&num={num}"
-            source.pop("num_rows", None)
+            source["num_rows"] = num if section == "benchmarks" else None
     recipe["dataset"]["num_val"] = 4
     recipe["dataset"]["max_bad_fraction"] = 0.5
     recipe["sft"] |= {"epochs": 3, "batch_size": 4}
     recipe["profiles"] = {"laptop": recipe["profiles"]["laptop"]}
-    recipe["distill"]["student"]["num_rollouts"] = 2
+    recipe["distill"]["visual"]["num_rollouts"] = 2
     for section, values in changes.items():
         recipe[section] |= values
     path = folder / "small.yaml"

@@ -1,129 +1,246 @@
-"""Whether an answer means the same as the gold answer."""
+"""Whether an answer means the same as the gold answer (protocol D5)."""
 
-import math
 import re
 from typing import NamedTuple
 
+from spica.answers import worker
+from spica.answers.choices import same_choice
+from spica.answers.clean import clean, join_thousands
+from spica.answers.expressions import TOLERANCE
 from spica.answers.extract import MAX_ANSWER_CHARS
-from spica.answers.normalise import normalise, unit
+from spica.answers.functions import NoValue
+from spica.answers.lexer import Words
+from spica.answers.normalise import normalise
+from spica.answers.parse import parse
+from spica.answers.realset import CONSTANTS
+from spica.answers.tree import Beyond, Many, Measure, Node, NotMath, Num, Op, Rel, symbols, walk
+from spica.answers.units import UNITS
+from spica.answers.values import same
+from spica.answers.words import numeral, same_text, yes_no
 from spica.artifacts.types import Gold
 
-TOLERANCE = 1e-6
-"""Numbers are equal within this, relative or absolute."""
+__all__ = ["TOLERANCE", "Decision", "decide", "equal"]
 
-_MAX_DIGITS = 40
-_DECIMAL = r"(?:\d+\.?\d*|\.\d+)"
-_NUMBER = re.compile(rf"({_DECIMAL})(?:e([+-]?\d{{1,3}}))?", re.IGNORECASE)
-_POWER = re.compile(rf"({_DECIMAL})(?:\\times|\\cdot|\*)10\^\{{?([+-]?\d{{1,3}})\}}?")
-_FRACTION = re.compile(rf"({_DECIMAL})/({_DECIMAL})")
-_MIXED = re.compile(r"(\d+)\+(\d+)/(\d+)")
-_LEFT_SIDE = re.compile(r"(?:\\?[A-Za-z][A-Za-z_0-9{}]{0,20}(?:\([A-Za-z]\))?\s*=\s*){1,4}")
-_LETTER = re.compile(
-    r"(?:the\s+)?(?:(?:option|answer|choice)\b\s*:?\s*)?(?:\(([A-Z])\)|([A-Z])(?![A-Za-z0-9+\-*/^=]))\s*(.*)",
-    re.IGNORECASE | re.DOTALL,
+_PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
+_DECIMAL_COMMA = re.compile(r"-?(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+)")
+_GLUED = re.compile(
+    r"^((?:[^A-Za-z\\]|\\(?:frac|dfrac|times|cdot|sqrt|pi)(?![A-Za-z]))*[\d}])\s*((?:\\mu\s*|\\Omega\s*|[A-Za-z]){1,6})((?:\^\{?[23]\}?)?)$"
 )
-_WORD = re.compile(r"(yes|true|no|false)\s*(?:[,.;:!].*)?", re.IGNORECASE | re.DOTALL)
+_SYMBOLS = {"t", "u", "l", "M"}
+"""Units whose letters are more often symbols."""
+_COUNTED = re.compile(
+    r"^[\u4e00-\u9fff]{0,6}\s*([^\u4e00-\u9fff]*\d[^\u4e00-\u9fff]*)\s*[\u4e00-\u9fff]{0,6}$"
+)
+"""A number with Chinese words around it: what is counted."""
+_WITHOUT_VALUE = re.compile(r"matrix|\\(?:sum|prod)[^a-zA-Z].*\\infty")
+"""What has no value term by term and may have one by algebra."""
+_HUGE = re.compile(r"\d{7}|\^\s*\{?[^{}^]{0,20}\^|\^\s*\{?\s*\d{3}|!\s*[!)}]|\d{3}\s*!|[eE]\d{3}")
+"""Numbers, powers of powers and factorials that algebra would try to write out."""
+_LETTERS = re.compile(r"[A-Za-z][A-Za-z ]+")
+_MAX_ALGEBRA_CHARS = 400
 
 
-class _Number(NamedTuple):
-    value: float
-    percent: bool
+class Decision(NamedTuple):
+    """Whether it is right, which rule said so, and why not otherwise."""
+
+    correct: bool
+    method: str
+    reason: str = ""
 
 
 def equal(answer: str, gold: Gold) -> bool:
-    """Compares an extracted answer with the gold one, both normalised alike.
+    """Whether an extracted answer is right; see `decide`."""
+    return decide(answer, gold).correct
 
-    letter: the letter, or the value of its option; number: within TOLERANCE, a percent sign standing for the
-    number or its hundredth; yes_no: also true and false; text: letter case, spaces and a leading "the" do not
-    matter. Two different units never equal each other, nor are they converted; one alone does not matter.
+
+def decide(answer: str, gold: Gold) -> Decision:
+    r"""Compares an extracted answer with the gold one, both read alike.
+
+    letter: the letter, or the value of its option. yes_no: also true and false. Otherwise the first of these
+    that knows both: plain numbers, words (case, spaces, articles do not matter), mathematics. Numbers agree
+    exactly where both are exact, else within TOLERANCE or the gold answer's own. A percent sign on one side
+    alone stands for the number or its hundredth; units are converted, one on one side alone counts only
+    against `gold.unit`.
     """
-    if len(answer) > MAX_ANSWER_CHARS or _units_differ(answer, _right(gold)):
-        return False
-    given = normalise(answer)
+    if len(answer) > MAX_ANSWER_CHARS:
+        return Decision(False, "length", f"an answer of {len(answer)} characters")
     if gold.kind == "letter":
-        return _same_choice(given, gold)
+        return Decision(
+            same_choice(answer, gold, lambda given, option: _same(given, option, gold)[0]), "letter"
+        )
     if gold.kind == "yes_no":
-        return _yes_no(given) == _yes_no(gold.value) is not None
-    return _same_value(given, normalise(gold.value))
+        given = yes_no(normalise(answer))
+        return Decision(given is not None and given == yes_no(gold.value), "yes_no")
+    decision = Decision(False, "empty", "nothing there")
+    for right in (gold.value, *gold.accepted):
+        if len(right) > MAX_ANSWER_CHARS:
+            continue
+        found = _same(answer, right, gold)
+        decision = Decision(*found)
+        if decision.correct:
+            break
+    return decision
 
 
-def _right(gold: Gold) -> str:
-    """The gold answer as text: the option that a letter names, if it has any."""
-    place = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".find(gold.value.upper()) if gold.kind == "letter" else -1
-    return gold.options[place] if 0 <= place < len(gold.options) else gold.value
+def _same(answer: str, right: str, gold: Gold) -> Decision:
+    """One answer against one right one."""
+    if _PLAIN_NUMBER.fullmatch(answer) and answer == right:
+        return Decision(True, "number")
+    given, wanted = numeral(clean(answer)), numeral(clean(right))
+    if not given or not wanted:
+        return Decision(False, "empty", "nothing to compare")
+    if "".join(given.split()) == "".join(wanted.split()):
+        return Decision(True, "text")
+    if _LETTERS.fullmatch(given) and _LETTERS.fullmatch(wanted) and same_text(answer, right):
+        return Decision(True, "text")
+    try:
+        golds = _trees(wanted)
+    except Words:
+        return _as_words(answer, right)
+    except Beyond:
+        golds = []
+    except NotMath as fault:
+        return Decision(False, "unparsable", f"gold: {fault}")
+    try:
+        if golds:
+            return _mathematics(given, golds, gold)
+        parse(given)
+    except Words:
+        return _as_words(answer, right)
+    except Beyond:
+        pass
+    except NotMath as fault:
+        return Decision(False, "unparsable", str(fault))
+    except NoValue as fault:
+        if not _WITHOUT_VALUE.search(given + wanted):
+            return Decision(False, "value", str(fault))
+    return _algebra(given, wanted)
 
 
-def _units_differ(given: str, right: str) -> bool:
-    first, second = unit(given), unit(right)
-    return first is not None and second is not None and first != second
+def gold_fault(gold: Gold) -> str:
+    """Why a gold answer cannot be read; empty for one that can, words included."""
+    if gold.kind != "math":
+        return ""
+    text = clean(gold.value)
+    if not text:
+        return "the gold answer is empty"
+    if len(text) > MAX_ANSWER_CHARS:
+        return f"a gold answer of {len(text)} characters"
+    try:
+        parse(text)
+    except (Words, Beyond):
+        return ""
+    except NotMath as fault:
+        return f"the gold answer is no mathematics: {fault}"
+    return ""
 
 
-def _same_choice(given: str, gold: Gold) -> bool:
-    right = gold.value.upper()
-    options = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", gold.options, strict=False))
-    named = _LETTER.fullmatch(given)
-    if named and not _is_option(given, gold):
-        # A letter may be followed by its own option and by nothing else: "A or B" names none.
-        letter, rest = (named[1] or named[2]).upper(), named[3].strip(" .:)")
-        own = letter in options and _same_value(rest, normalise(options[letter]))
-        return letter == right and (not rest or own)
-    return right in options and _same_value(given, normalise(options[right]))
+def is_mathematics(gold: Gold) -> bool:
+    """Whether the gold answer is a formula, so that no words can be right."""
+    if gold.kind not in ("math", "number") or gold.accepted:
+        return False
+    try:
+        parse(gold.value)
+    except NotMath:
+        return False
+    return True
 
 
-def _is_option(given: str, gold: Gold) -> bool:
-    """Whether all of it is an option: "a square" starts like a letter; a lone letter is always one."""
-    return len(given) > 1 and any(_same_text(given, normalise(option)) for option in gold.options)
+def _as_words(answer: str, right: str) -> Decision:
+    correct = same_text(answer, right)
+    if not correct:
+        given = yes_no(normalise(answer))
+        correct = (
+            given is not None
+            and normalise(right).lower() in ("yes", "no", "true", "false")
+            and given == yes_no(right)
+        )
+    return Decision(correct, "text", "" if correct else "other words")
 
 
-def _same_value(given: str, right: str) -> bool:
-    first, second = _number(given), _number(right)
-    if first is None or second is None:
-        return bool(given) and _same_text(given, right)
-    return any(_close(a, b) for a in _readings(first, second) for b in _readings(second, first))
+def _trees(text: str) -> list[Node]:
+    """The tree, and the tree of the other reading of commas that may separate thousands."""
+    trees = [parse(text)]
+    if _DECIMAL_COMMA.fullmatch(text):
+        trees.append(parse(text.replace(",", ".")))
+    if join_thousands(text) != text:
+        trees.append(parse(text, thousands=False))
+    return trees
 
 
-def _same_text(given: str, right: str) -> bool:
-    return _plain(given) == _plain(right)
+def _mathematics(given: str, golds: list[Node], gold: Gold) -> Decision:
+    if gold.unit:
+        given = _without(given, clean(gold.unit))
+    given = _decimal_comma(given, golds)
+    if not any(symbols(tree) - CONSTANTS for tree in golds):
+        given = _GLUED.sub(_spaced, _COUNTED.sub(r"\1", given))
+    answers = _trees(given)
+    tolerances = _tolerances(gold.tolerance)
+    for answer in answers:
+        for right in golds:
+            if gold.unit and _measured(answer) and not _measured(right):
+                right = _with_unit(right, gold.unit)
+            if same(answer, right, tolerances):
+                return Decision(True, "value")
+    return Decision(False, "value", "another value")
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"\s", "", re.sub(r"^the\s", "", text.casefold()))
+def _spaced(match: re.Match[str]) -> str:
+    """A unit written right behind its number, where no symbol can be meant."""
+    name = match[2].replace("\\", "").replace(" ", "")
+    return f"{match[1]}\\text{{ {name}}}{match[3]}" if name in UNITS and name not in _SYMBOLS else match[0]
 
 
-def _readings(number: _Number, other: _Number) -> tuple[float, ...]:
-    """Its values; a percentage also stands for its hundredth where the other side has no percent sign."""
-    return (number.value, number.value / 100) if number.percent and not other.percent else (number.value,)
+def _decimal_comma(given: str, golds: list[Node]) -> str:
+    """`1,5` as 1.5 where one number is asked for: no list of two could be right."""
+    single = isinstance(golds[0], Num) and len(golds) == 1
+    return given.replace(",", ".") if single and _DECIMAL_COMMA.fullmatch(given) else given
 
 
-def _close(given: float, right: float) -> bool:
-    # An absolute tolerance would take zero for any tiny physical constant (protocol D1).
-    absolute = 0.0 if 0.0 < abs(right) < 1e-3 else TOLERANCE
-    return math.isclose(given, right, rel_tol=TOLERANCE, abs_tol=absolute)
+def _without(given: str, unit: str) -> str:
+    """The answer without the letters of the unit asked for, which `5N` writes like a product."""
+    compact, ending = "".join(given.split()), "".join(unit.split())
+    return (
+        compact.removesuffix(ending)
+        if compact[:1].isdigit() and ending.isalpha() and compact[: -len(ending)][-1:].isdigit()
+        else given
+    )
 
 
-def _yes_no(text: str) -> str | None:
-    word = _WORD.fullmatch(text)
-    return None if word is None else {"true": "yes", "false": "no"}.get(word[1].lower(), word[1].lower())
+def _measured(node: Node) -> bool:
+    return any(isinstance(part, Measure) for part in walk(node))
 
 
-def _number(text: str) -> _Number | None:
-    """Reads a decimal, fraction, mixed number or power of ten, with left-hand side, sign and percent sign."""
-    left = _LEFT_SIDE.match(text)
-    compact = "".join(text[left.end() if left else 0 :].split())
-    percent = compact.endswith("%")
-    compact = compact.removesuffix("%")
-    sign = -1.0 if compact.startswith("-") else 1.0
-    value = _magnitude(compact[1:] if compact[:1] in ("+", "-") else compact)
-    return None if value is None or not math.isfinite(value) else _Number(sign * value, percent)
+def _with_unit(node: Node, unit: str) -> Node:
+    """The gold answer in the unit that the question asks for."""
+    if isinstance(node, Many):
+        return Many(tuple(_with_unit(item, unit) for item in node.items))
+    if isinstance(node, Rel):
+        return Rel(node.relations, (*node.sides[:-1], _with_unit(node.sides[-1], unit)))
+    try:
+        one = parse(f"1 {clean(unit)}")
+    except NotMath:
+        return node
+    return Op("mul", (node, one)) if _measured(one) else node
 
 
-def _magnitude(text: str) -> float | None:
-    if len(text) > _MAX_DIGITS:
-        return None
-    if match := _NUMBER.fullmatch(text) or _POWER.fullmatch(text):
-        return float(f"{match[1]}e{match[2] or 0}")
-    if match := _FRACTION.fullmatch(text):
-        return float(match[1]) / float(match[2]) if float(match[2]) else None
-    if match := _MIXED.fullmatch(text):
-        return int(match[1]) + int(match[2]) / int(match[3]) if int(match[3]) else None
-    return None
+def _tolerances(text: str) -> list[float]:
+    """Absolute tolerances; empty where there is none or it is no number."""
+    try:
+        return [abs(float(part)) for part in text.split(",")] if text.strip() else []
+    except ValueError:
+        return []
+
+
+def _algebra(given: str, wanted: str) -> Decision:
+    """What only a computer algebra system reads: sums, integrals, limits."""
+    if len(given) > _MAX_ALGEBRA_CHARS or len(wanted) > _MAX_ALGEBRA_CHARS:
+        return Decision(False, "length", "too long for algebra")
+    if _HUGE.search(given):
+        return Decision(False, "value", "numbers beyond all caps")
+    try:
+        return Decision(
+            bool(worker.call("spica.answers.algebra:equal", given, wanted)), "algebra", "by algebra"
+        )
+    except worker.WorkerError as fault:
+        return Decision(False, "algebra", f"{type(fault).__name__}: {fault}")

@@ -33,7 +33,7 @@ _FRACTION = re.compile(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 _BARE_ROOT = re.compile(r"\\sqrt\s*(\w)")
 
 
-def normalise(answer: str) -> str:
+def normalise(answer: str, units: bool = True) -> str:
     r"""Plain text with single spaces: `$\dfrac{1}{2}$.` gives `1/2`, `\text{(B)}` `(B)`, `1{,}260` `1260`."""
     text = (
         answer.translate(_SYMBOLS)
@@ -42,13 +42,14 @@ def normalise(answer: str) -> str:
         .replace("\\%", "%")
     )
     text = _DEGREES.sub("", text.replace("{,}", ","))
-    text = _UNIT.sub("", _LAYOUT.sub("", text))
+    text = _LAYOUT.sub("", text)
+    text = _UNIT.sub("", text) if units else text
     text = _WRAPPED.sub(r"\1", _WRAPPED.sub(r"\1", text))
     text = _HALF_BARE_FRACTION.sub(r"\\frac{\1}{\2}", _BARE_FRACTION.sub(r"\\frac{\1}{\2}", text))
     text = _FRACTION.sub(_flat_fraction, _MIXED.sub(r"+\1/\2", text))
     text = _BARE_ROOT.sub(r"\\sqrt{\1}", text)
     text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
-    text = _PLAIN_UNIT.sub("", text)
+    text = _PLAIN_UNIT.sub("", text) if units else text
     return " ".join(text.split()).rstrip(".").strip()
 
 

@@ -82,7 +82,7 @@ class PromptRow(Row):
     """Official keys worth reporting by: version, level, subject, difficulty, question_type, glyphs ..."""
 
 
-RolloutVerdict = Literal["correct", "wrong", "malformed", "no_box", "no_end", "empty", "refused"]
+RolloutVerdict = Literal["correct", "wrong", "malformed", "no_box", "no_end", "empty", "refused", "cancelled"]
 
 
 class Rollout(Row):
@@ -106,7 +106,8 @@ class Rollout(Row):
     num_tokens: int
     """Completion tokens as the endpoint counted them."""
     verdict: RolloutVerdict
-    """malformed: right, but not one thought and one solution in their markers; refused: never answered."""
+    """malformed: right, but not one thought and one solution in their markers; refused: never answered; cancelled:
+    longer than the shortest correct one, `num_tokens` is then a lower bound."""
 
 
 class Message(Row):
@@ -139,9 +140,20 @@ class Score(Row):
     extracted: str | None
     """What was read out of the response; None when nothing could be."""
     correct: bool
+    """The headline: mode `repaired`. False also where nobody could judge (`method` is then `unjudged`)."""
     finish_reason: str
     num_tokens: int
     num_thought_tokens: int
+    num_solution_tokens: int = 0
+    num_thought_words: int = 0
+    num_solution_words: int = 0
+    """Words: what white space separates."""
+    method: str = ""
+    """Which rule decided `correct`, such as letter, number, algebra, judge, unjudged, no_end."""
+    official: bool | None = None
+    """Verdict of the benchmark's published program; None where it has none or nobody could judge."""
+    fork: bool | None = None
+    """Verdict of the authors' own scorer; None likewise."""
 
 
 class Quarantined(Row):

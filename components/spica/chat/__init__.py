@@ -2,7 +2,16 @@
 
 from spica.chat.client import ask_all
 from spica.chat.faults import RefusedError
-from spica.chat.messages import build_messages, prompt_digest
-from spica.chat.types import ChatRequest, ChatResult
+from spica.chat.messages import build_messages, picture_part, prompt_digest
+from spica.chat.types import CANCELLED, ChatRequest, ChatResult
 
-__all__ = ["ChatRequest", "ChatResult", "RefusedError", "ask_all", "build_messages", "prompt_digest"]
+__all__ = [
+    "CANCELLED",
+    "ChatRequest",
+    "ChatResult",
+    "RefusedError",
+    "ask_all",
+    "build_messages",
+    "picture_part",
+    "prompt_digest",
+]

@@ -46,7 +46,7 @@ def bad_url(url: str) -> EndpointError:
             where="endpoint URL",
             found=f"{shown(url)} (credentials and query are never shown)",
             allowed="http://HOST/v1 or https://HOST/v1 without credentials in it",
-            next="correct --url, or models.teacher.url in the recipe; keys belong in api_key_env's variable",
+            next="correct --url, or the teacher's url in the recipe; keys belong in api_key_env's variable",
         )
     )
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from spica.artifacts.manifest import canonical_json
 from spica.artifacts.types import PromptRow
@@ -14,7 +15,7 @@ _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 def build_messages(prompt: Prompt, row: PromptRow, images_root: Path) -> list[Message]:
-    """The system message, then the user's: pictures first, then prefix, newline, question.
+    """The system message, then the user's: pictures first, then prefix (if there is one), newline, question.
 
     A question without pictures is sent as a plain string, which every endpoint accepts.
 
@@ -26,11 +27,8 @@ def build_messages(prompt: Prompt, row: PromptRow, images_root: Path) -> list[Me
     Raises:
         DataError: A picture is missing, lies outside `images_root`, or is neither PNG nor JPEG.
     """
-    text = f"{prompt.prefix}\n{row.question}"
-    pictures = [
-        {"type": "image_url", "image_url": {"url": _data_url(row.id, images_root, image.path)}}
-        for image in row.images
-    ]
+    text = f"{prompt.prefix}\n{row.question}" if prompt.prefix else row.question
+    pictures = [picture_part(row.id, images_root, image.path) for image in row.images]
     user = {"role": "user", "content": [*pictures, {"type": "text", "text": text}] if pictures else text}
     return [{"role": "system", "content": prompt.system}, user] if prompt.system else [user]
 
@@ -38,6 +36,20 @@ def build_messages(prompt: Prompt, row: PromptRow, images_root: Path) -> list[Me
 def prompt_digest(messages: list[Message]) -> str:
     """SHA-256 of what is said, text and pictures, as hex."""
     return hashlib.sha256(canonical_json(messages)).hexdigest()
+
+
+def picture_part(row_id: str, images_root: Path, path: str) -> dict[str, Any]:
+    """A picture as a part of a message's content.
+
+    Args:
+        row_id: Names the question in errors.
+        images_root: Folder to which `path` is relative.
+        path: Of the picture.
+
+    Raises:
+        DataError: The picture is missing, lies outside `images_root`, or is neither PNG nor JPEG.
+    """
+    return {"type": "image_url", "image_url": {"url": _data_url(row_id, images_root, path)}}
 
 
 def _data_url(row_id: str, root: Path, path: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from spica.cluster.api import Cluster
 from spica.cluster.finding import Finding, State
+from spica.recipe.keys import KeyVariables
 from spica.recipe.schema import PROXY_KEYS, STORAGE_KEYS, Kubernetes
 
 S3_ENDPOINT = "serving.kserve.io/s3-endpoint"
@@ -26,13 +27,15 @@ class Named(NamedTuple):
         return f"{self.kind} {self.name}"
 
 
-def named(kubernetes: Kubernetes, api_key_env: str | None) -> Iterator[Named]:
+def named(kubernetes: Kubernetes, keys: KeyVariables) -> Iterator[Named]:
     """All that a profile names, with what KServe reads of the storage's secret."""
     names = kubernetes.secrets
     bundle = ((S3_CA_BUNDLE, names.ca_bundle), (S3_CA_FILE, "")) if names.ca_bundle else ()
     yield Named("Secret", names.storage, STORAGE_KEYS, ((S3_ENDPOINT, ""), *bundle))
-    if names.teacher and api_key_env:
-        yield Named("Secret", names.teacher, (api_key_env,))
+    if names.teacher and keys.teachers:
+        yield Named("Secret", names.teacher, keys.teachers)
+    if names.judge and keys.evaluate:
+        yield Named("Secret", names.judge, (keys.evaluate,))
     if names.proxy:
         yield Named("Secret", names.proxy, PROXY_KEYS)
     if names.ca_bundle:

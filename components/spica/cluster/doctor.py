@@ -19,6 +19,7 @@ from spica.cluster.operators import (
 from spica.cluster.steps import STANDALONE, Check, Steps, of_team, step_checks
 from spica.errors import PrerequisiteError, SpicaError
 from spica.images import image
+from spica.recipe.keys import KeyVariables, key_variables
 from spica.recipe.load import Resolved
 from spica.recipe.schema import Kubernetes
 
@@ -53,15 +54,16 @@ def examine(resolved: Resolved, steps: Steps | None = None) -> Iterator[Finding]
         return
     yield Finding("API server", State.OK, f"it answers; namespace {cluster.namespace}")
     yield rights_finding("rights", missing, rights, "spica-user", cluster.namespace)
-    key_env, wanted = resolved.recipe.models.teacher.api_key_env, demands(resolved.scale, kubernetes)
-    for name, check in _checks(cluster, kubernetes, key_env, wanted):
+    recipe, wanted = resolved.recipe, demands(resolved.scale, kubernetes)
+    keys = key_variables(recipe.models, recipe.distill, recipe.evaluate)
+    for name, check in _checks(cluster, kubernetes, keys, wanted):
         yield from _careful(name, check)
-    for name, check in step_checks(cluster, steps or _steps(cluster), kubernetes, key_env):
+    for name, check in step_checks(cluster, steps or _steps(cluster), kubernetes, keys):
         yield from _careful(name, check)
 
 
 def _checks(
-    cluster: Cluster, kubernetes: Kubernetes, api_key_env: str | None, wanted: tuple[Demand, ...]
+    cluster: Cluster, kubernetes: Kubernetes, keys: KeyVariables, wanted: tuple[Demand, ...]
 ) -> Iterator[tuple[str, Check]]:
     for kind in OPERATORS:
         yield kind, partial(examine_operator, cluster, kind)
@@ -73,7 +75,7 @@ def _checks(
         yield f"{kind} {name}", partial(_part, cluster, kind, name)
     yield "reaper", partial(_reaper, cluster)
     yield "Pod Security", partial(examine_pod_security, cluster, kubernetes)
-    for item in named(kubernetes, api_key_env):
+    for item in named(kubernetes, keys):
         yield str(item), partial(examine_named, cluster, item)
     for account in PODS:
         check = partial(examine_pull_secrets, cluster, account, cluster.namespace)

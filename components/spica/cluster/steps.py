@@ -10,6 +10,7 @@ from spica.cluster.capacity import examine_pool
 from spica.cluster.credentials import examine_named, examine_pull_secrets, named
 from spica.cluster.finding import Finding, State
 from spica.errors import Fault, RecipeError
+from spica.recipe.keys import KeyVariables
 from spica.recipe.schema import Kubernetes
 
 Check = Callable[[], Iterator[Finding]]
@@ -48,13 +49,13 @@ def of_team(namespace: str) -> Steps:
 
 
 def step_checks(
-    cluster: Cluster, steps: Steps, kubernetes: Kubernetes, api_key_env: str | None
+    cluster: Cluster, steps: Steps, kubernetes: Kubernetes, keys: KeyVariables
 ) -> Iterator[tuple[str, Check]]:
     """What steps need, by name of the check."""
     yield f"rights of {steps}", partial(_rights, cluster, steps)
     yield "reaper's rights", partial(_reaper, cluster, steps)
     if steps.namespace != cluster.namespace:
-        for wanted in named(kubernetes, api_key_env):
+        for wanted in named(kubernetes, keys):
             check = partial(examine_named, cluster, wanted, steps.namespace)
             yield f"{wanted.kind} {steps.namespace}/{wanted.name}", check
     registry = partial(examine_pull_secrets, cluster, steps.account, steps.namespace, like="spica-train")

@@ -6,69 +6,76 @@ from typing import Any
 
 from spica.artifacts.types import ChatRow
 from spica.dataset.clean import Cleaned, Refused
+from spica.dataset.select import Selected, bin_name
 
 MAX_EXAMPLES = 20
+COUNTED = ("domain", "source", "teacher", "license", "pass_rate", "num_steps")
+"""Keys of rows by whose values a card counts; "none" are those without one."""
 
 
-def card(
-    rows: Sequence[ChatRow],
-    num_val: int,
-    response: str,
-    num_unsolved: int,
-    verdicts: Mapping[str, int],
-    cleaned: Cleaned,
-) -> dict[str, Any]:
-    """Counts per source and number of steps, lengths, and everything refused with its reason.
+def contents(rows: Sequence[ChatRow], num_val: int, response: str, unit: str) -> dict[str, Any]:
+    """What a set holds, from its rows alone.
 
     Args:
         rows: Training and validation rows.
         num_val: How many of them are held out.
         response: `thought` or `answer`.
-        num_unsolved: Questions without a correct rollout.
-        verdicts: How many rollouts of all questions got which verdict.
-        cleaned: What was sorted out.
+        unit: What `num_tokens` of the rows counts: the teacher's or the student's tokens.
     """
     extra = [row.model_extra or {} for row in rows]
-    unit, lengths = (
-        ("tokens", [one["num_tokens"] for one in extra])
-        if response == "thought"
-        else (
-            "characters",
-            [len(row.messages[-1].content) for row in rows],
-        )
-    )
-    rejected = {verdict: num for verdict, num in verdicts.items() if verdict != "correct"}
-    reasons = Counter(one.reason.partition(": ")[2] or one.reason for one in cleaned.quarantined)
+    lengths = [one.get("num_tokens") or 0 for one in extra]
+    tokens = bool(rows) and all(lengths)
+    if not tokens:  # short answers, and responses that came with the questions
+        lengths, unit = [len(row.messages[-1].content) for row in rows], "characters"
+    by_bin = {"num_by_length_bin": _counts(bin_name(length) for length in lengths)} if tokens else {}
     return {
         "response": response,
         "num_rows": len(rows),
         "num_val": num_val,
         "num_with_pictures": sum(bool(row.images) for row in rows),
-        "num_by_source": _counts(one["source"] for one in extra),
-        "num_by_num_steps": _counts(one["num_steps"] for one in extra if one["num_steps"] is not None),
+        **{f"num_by_{key}": _counts(one.get(key) for one in extra) for key in COUNTED},
+        **by_bin,
         "response_length": {"unit": unit, **_lengths(lengths)},
-        "refused": {
-            "unsolved": {"num": num_unsolved, "reason": "no rollout was correct"},
-            "rollouts": {"num": sum(rejected.values()), "reasons": rejected},
-            "quarantined": {
-                "num": len(cleaned.quarantined),
-                "reasons": dict(reasons.most_common(MAX_EXAMPLES)),
-            },
-            "duplicates": _refused(cleaned.duplicates, "same question and pixels as another row"),
-            "contaminated": _refused(
-                cleaned.contaminated, "same question and pixels as a benchmark or dev row"
-            ),
+    }
+
+
+def refused(
+    num_unsolved: int, verdicts: Mapping[str, int], cleaned: Cleaned, selected: Selected
+) -> dict[str, Any]:
+    """What was left out, with its reasons.
+
+    Args:
+        num_unsolved: Questions without a correct rollout.
+        verdicts: How many rollouts of all questions got which verdict.
+        cleaned: What was sorted out.
+        selected: What was chosen of the rest.
+    """
+    rejected = {verdict: num for verdict, num in verdicts.items() if verdict != "correct"}
+    reasons = Counter(one.reason.partition(": ")[2] or one.reason for one in cleaned.quarantined)
+    return {
+        "unsolved": {"num": num_unsolved, "reason": "no rollout was kept"},
+        "rollouts": {"num": sum(rejected.values()), "reasons": rejected},
+        "quarantined": {
+            "num": len(cleaned.quarantined),
+            "reasons": dict(reasons.most_common(MAX_EXAMPLES)),
         },
+        "duplicates": _refused(cleaned.duplicates, "same question and pixels as another row"),
+        "contaminated": _refused(cleaned.contaminated, "asked by a benchmark or dev; see contamination.json"),
+        "near_hits": {"num": len(cleaned.findings.near_hits), "reason": "kept; see contamination.json"},
+        "other_length": {"num": selected.num_other_length, "reason": "outside of length_bin"},
+        "not_drawn": {"num": selected.num_not_drawn, "reason": "more than num_rows"},
     }
 
 
 def _counts(values: Iterable[Any]) -> dict[str, int]:
-    counts = Counter(values)
-    return {str(value): counts[value] for value in sorted(counts)}
+    counts = Counter("none" if value in (None, "") else value for value in values)
+    return {str(value): counts[value] for value in sorted(counts, key=lambda one: (str(type(one)), one))}
 
 
 def _lengths(lengths: Sequence[int]) -> dict[str, Any]:
     """Extremes, mean, and a histogram whose bins double: up to 16, 17 to 32, 33 to 64, ..."""
+    if not lengths:
+        return {}
     bins = Counter(max(16, 1 << max(length - 1, 0).bit_length()) for length in lengths)
     histogram = {f"{1 if top == 16 else top // 2 + 1}-{top}": bins[top] for top in sorted(bins)}
     return {

@@ -7,10 +7,10 @@ from typing import NamedTuple, TypeVar
 
 from spica.artifacts.rows import parse_lines
 from spica.artifacts.types import PromptRow, Quarantined, Rollout, Row
+from spica.dataset.contamination import Findings, Identity, find, identity
 from spica.dataset.rows import Sample, sample_fault
 
 RowT = TypeVar("RowT", bound=Row)
-Identity = tuple[str, ...]
 
 
 class Refused(NamedTuple):
@@ -29,42 +29,49 @@ class Cleaned:
     quarantined: list[Quarantined] = field(default_factory=list)
     duplicates: list[Refused] = field(default_factory=list)
     contaminated: list[Refused] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
 
 
-def identity(row: PromptRow) -> Identity:
-    """Equal for questions that ask the same of the same: context and question, spaces aside, and pixels."""
-    return (" ".join(row.question.split()), *(image.pixels for image in row.images))
-
-
-def clean(prompts: Path, rollouts: Path, tests: Iterable[PromptRow]) -> Cleaned:
+def clean(prompts: Path, rollouts: Path, tests: Sequence[PromptRow], test_images: Path) -> Cleaned:
     """Joins kept rollouts with their questions by id and sorts out what cannot be trained on.
 
     Args:
         prompts: A prompts artifact's folder.
-        rollouts: A rollouts artifact's folder, its kept.jsonl.
-        tests: Questions of benchmarks and dev, whose (question, pixels) may not be trained on.
+        rollouts: A rollouts artifact's folder, its kept.jsonl; several rollouts of one question may be kept.
+        tests: Questions of benchmarks and dev, which may not be trained on.
+        test_images: Folder to which their picture paths are relative.
     """
     result = Cleaned()
-    known = _known(
-        read_numbered(prompts / "prompts.jsonl", PromptRow, result.quarantined), result.quarantined
-    )
-    forbidden = {identity(row): f"{row.source}/{row.id}" for row in tests}
-    seen: dict[Identity, str] = {}
-    for line, rollout in read_numbered(rollouts / "kept.jsonl", Rollout, result.quarantined):
+    samples = list(_joined(prompts, rollouts, result.quarantined))
+    asked = {sample.prompt.id: sample.prompt for sample in samples}
+    result.findings = find(list(asked.values()), prompts, tests, test_images)
+    result.contaminated = [Refused(hit.id, hit.other) for hit in result.findings.hits]
+    forbidden = {hit.id for hit in result.findings.hits}
+    first: dict[Identity, str] = {}
+    for sample in samples:
+        row = sample.prompt
+        if row.id in forbidden:
+            continue
+        if first.setdefault(identity(row), row.id) == row.id:
+            result.samples.append(sample)
+        else:
+            result.duplicates.append(Refused(row.id, first[identity(row)]))
+    return result
+
+
+def _joined(prompts: Path, rollouts: Path, bad: list[Quarantined]) -> Iterator[Sample]:
+    known = _known(read_numbered(prompts / "prompts.jsonl", PromptRow, bad), bad)
+    seen: set[tuple[str, int]] = set()
+    for line, rollout in read_numbered(rollouts / "kept.jsonl", Rollout, bad):
         row = known.get(rollout.id)
         fault = "no question has this id" if row is None else sample_fault(Sample(row, rollout), prompts)
+        if (rollout.id, rollout.index) in seen:
+            fault = f"a second row of rollout {rollout.index}"
         if row is None or fault:
-            result.quarantined.append(
-                Quarantined(file="kept.jsonl", line=line, reason=f"{rollout.id}: {fault}")
-            )
-        elif (key := identity(row)) in forbidden:
-            result.contaminated.append(Refused(row.id, forbidden[key]))
-        elif key in seen:
-            result.duplicates.append(Refused(row.id, seen[key]))
+            bad.append(Quarantined(file="kept.jsonl", line=line, reason=f"{rollout.id}: {fault}"))
         else:
-            seen[key] = row.id
-            result.samples.append(Sample(row, rollout))
-    return result
+            seen.add((rollout.id, rollout.index))
+            yield Sample(row, rollout)
 
 
 def read_numbered(path: Path, row_type: type[RowT], bad: list[Quarantined]) -> Iterator[tuple[int, RowT]]:
@@ -91,10 +98,6 @@ def _known(rows: Iterable[tuple[int, PromptRow]], bad: list[Quarantined]) -> Map
 
 def bad_fraction(cleaned: Cleaned) -> float:
     """Share of quarantined rows among all that were read for training."""
-    num_good = sum(map(len, _good(cleaned)))
+    num_good = len(cleaned.samples) + len(cleaned.duplicates) + len(cleaned.contaminated)
     num_bad = len(cleaned.quarantined)
     return num_bad / (num_bad + num_good) if num_bad else 0.0
-
-
-def _good(cleaned: Cleaned) -> tuple[Sequence[object], ...]:
-    return cleaned.samples, cleaned.duplicates, cleaned.contaminated

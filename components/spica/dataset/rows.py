@@ -42,18 +42,21 @@ def sample_fault(sample: Sample, images_root: Path) -> str | None:
     return None
 
 
-def chat_row(prompt: Prompt, sample: Sample, response: str) -> ChatRow:
+def chat_row(prompt: Prompt, sample: Sample, response: str, id: str, pass_rate: str = "") -> ChatRow:
     r"""One row: system, user (pictures, prefix, newline, question), assistant; extra keys tell its origin.
 
     {"id": "geos-17", "messages": [{"role": "system", "content": "You are a helpful assistant."},
      {"role": "user", "content": "<image>Please first think ...\nc+h=?"},
      {"role": "assistant", "content": "<|begin_of_thought|>\n\nc4; ..."}],
-     "images": ["images/3f..png"], "source": "geos", "num_steps": 2, "gold": "7", "teacher": "qvq", ...}
+     "images": ["images/3f..png"], "source": "geos", "origin": "GEOS(MathV360K)", "license": "", "domain":
+     "geometry", "num_steps": 2, "gold": "7", "pass_rate": "3/5", "teacher": "qvq", ...}
 
     Args:
         prompt: System text (no system message when empty) and prefix.
         sample: Question and rollout.
         response: `thought` for the rollout's response, `answer` for `\boxed{gold}` alone.
+        id: Of the row; the question's own where one of its rollouts is kept.
+        pass_rate: Correct rollouts of all, such as 3/5.
     """
     row, rollout = sample
     thought = response == "thought"
@@ -62,8 +65,12 @@ def chat_row(prompt: Prompt, sample: Sample, response: str) -> ChatRow:
     turns = [("system", prompt.system), ("user", asked), ("assistant", said)]
     origin: dict[str, Any] = {
         "source": row.source,
+        "origin": row.origin,
+        "license": row.license,
+        "domain": row.meta.get("domain", ""),
         "num_steps": row.num_steps,
         "gold": row.gold.value,
+        "pass_rate": pass_rate,
         "teacher": rollout.teacher if thought else GOLD,
         "prompt_digest": rollout.prompt_digest,
     }
@@ -72,4 +79,4 @@ def chat_row(prompt: Prompt, sample: Sample, response: str) -> ChatRow:
         origin |= {name: getattr(rollout, name) for name in names}
         origin["rollout_index"] = rollout.index
     messages = tuple(Message.model_validate({"role": role, "content": text}) for role, text in turns if text)
-    return ChatRow(id=row.id, messages=messages, images=tuple(image.path for image in row.images), **origin)
+    return ChatRow(id=id, messages=messages, images=tuple(image.path for image in row.images), **origin)

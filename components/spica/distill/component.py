@@ -22,9 +22,11 @@ def self_distill(
     place: str,
     prompts: dsl.Input[dsl.Dataset],
     teacher: dsl.Input[dsl.Model],
+    base: dsl.Input[dsl.Model],
     rollouts: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Serve a checkpoint, sample it, keep the shortest correct response."""
+    """Serve a checkpoint (or ask the recipe's visual teacher), keep the shortest correct response."""
     from spica.task import run_task
 
-    run_task(task, "spica.distill.run", slice, place, {"prompts": prompts, "teacher": teacher}, rollouts)
+    inputs = {"prompts": prompts, "teacher": teacher, "base": base}
+    run_task(task, "spica.distill.run", slice, place, inputs, rollouts)

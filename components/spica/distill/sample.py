@@ -1,50 +1,37 @@
 """Asks every question as often as wanted, judges each response and journals it as it comes."""
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from spica.answers import has_thought, join_response, judge
 from spica.artifacts.journal import Journal
-from spica.artifacts.types import PromptRow, Rollout, RolloutVerdict
-from spica.chat import ChatRequest, ChatResult, RefusedError, ask_all, build_messages, prompt_digest
+from spica.artifacts.types import Rollout, RolloutVerdict
+from spica.chat import (
+    CANCELLED,
+    ChatRequest,
+    ChatResult,
+    RefusedError,
+    ask_all,
+    build_messages,
+    prompt_digest,
+)
 from spica.chat.telling import telling
+from spica.distill.cancel import Race
+from spica.distill.draws import Draw, request_seed
+from spica.distill.order import longest_first
 from spica.distill.progress import Progress
 from spica.distill.refusals import Refusals
 from spica.distill.teacher import OpenTeacher
 from spica.recipe.slices import DistillSlice
 
 
-@dataclass(frozen=True)
-class Draw:
-    """One rollout to be drawn."""
-
-    row: PromptRow
-    index: int
-
-    @property
-    def name(self) -> str:
-        """Names the request in errors."""
-        return f"{self.row.id}#{self.index}"
-
-
 class _Asked(NamedTuple):
     draw: Draw
     digest: str
-
-
-def plan(slice: DistillSlice, rows: Sequence[PromptRow]) -> list[Draw]:
-    """Every rollout in canonical order: questions as given, then rollout index."""
-    return [Draw(row, index) for row in rows for index in range(slice.rollouts.num_rollouts)]
-
-
-def request_seed(seed: int, row_id: str, index: int) -> int:
-    """The sampling seed of one rollout, 31 bits, the same whatever is asked beside it."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{row_id}/{index}".encode()).digest()[:4]) >> 1
 
 
 def sample(
@@ -53,19 +40,20 @@ def sample(
     images_root: Path,
     teacher: OpenTeacher,
     journal: Journal,
-    num_done: int = 0,
+    finished: Sequence[Rollout] = (),
 ) -> list[Rollout]:
     """Has every rollout drawn; a progress line comes every few seconds.
 
-    A question that the teacher refuses gives a rollout with the verdict `refused`.
+    A question that the teacher refuses gives a rollout with the verdict `refused`; with `cancel_longer` one
+    that cannot be kept any more is ended and gives `cancelled`.
 
     Args:
         slice: Sampling, prompt, patience.
-        draws: What is missing.
+        draws: What is missing, siblings together.
         images_root: Folder to which the questions' picture paths are relative.
         teacher: Who is asked.
         journal: Receives each rollout as it comes.
-        num_done: Rollouts that an earlier run has drawn.
+        finished: What an earlier run has drawn.
 
     Raises:
         EndpointError: The teacher refuses all or too much, or is gone; what came before is in the journal.
@@ -74,13 +62,17 @@ def sample(
     asked: dict[str, _Asked] = {}
     rollouts: list[Rollout] = []
     progress = Progress(len(draws))
-    refusals = Refusals(num_done + len(draws), slice.rollouts.num_rollouts, answered=num_done > 0)
+    num_rollouts = len(finished) + len(draws)
+    refusals = Refusals(num_rollouts, slice.rollouts.num_rollouts, answered=bool(finished))
+    race = Race(finished) if slice.rollouts.cancel_longer else None
 
     def keep(request: ChatRequest, result: ChatResult | RefusedError) -> None:
         draw, digest = asked.pop(request.id)
         rollout = _rollout(slice, draw, digest, teacher.name, request.seed, result)
         journal.append(rollout)
         rollouts.append(rollout)
+        if race is not None:
+            race.finish(rollout)
         progress.count(rollout.num_tokens, rollout.verdict == "correct")
 
     def on_result(request: ChatRequest, result: ChatResult) -> None:
@@ -91,7 +83,7 @@ def sample(
         async with telling(progress.line):
             await ask_all(
                 teacher.url,
-                _requests(slice, draws, images_root, teacher, asked),
+                _requests(slice, longest_first(draws, finished), images_root, teacher, race, asked),
                 concurrency=slice.requests.concurrency,
                 request_timeout_s=slice.requests.request_timeout_s,
                 max_attempts=slice.requests.max_attempts,
@@ -111,6 +103,7 @@ def _requests(
     draws: Sequence[Draw],
     images_root: Path,
     teacher: OpenTeacher,
+    race: Race | None,
     asked: dict[str, _Asked],
 ) -> Iterator[ChatRequest]:
     """Builds each question's message once, when its first rollout is due; `asked` holds those in flight."""
@@ -129,6 +122,7 @@ def _requests(
                 max_tokens=slice.rollouts.max_tokens,
                 seed=request_seed(slice.seed, draw.row.id, draw.index),
                 skip_special_tokens=teacher.skip_special_tokens,
+                is_hopeless=None if race is None else partial(race.is_lost, draw.row.id, draw.index),
             )
 
 
@@ -143,6 +137,8 @@ def _rollout(
     if isinstance(result, RefusedError):
         response, finish_reason, num_tokens = "", result.reason, 0
         verdict: RolloutVerdict = "refused"
+    elif result.finish_reason == CANCELLED:
+        response, finish_reason, num_tokens, verdict = "", CANCELLED, result.num_tokens, "cancelled"
     else:
         response = join_response(result.reasoning, result.text) if result.reasoning else result.text.strip()
         finish_reason, num_tokens = result.finish_reason, result.num_tokens

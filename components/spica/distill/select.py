@@ -10,7 +10,8 @@ from spica.artifacts.types import PromptRow, Rollout
 class PassRates(TypedDict):
     """pass_rates.json; rates are shares of rollouts, rounded to 6 decimals."""
 
-    overall: float
+    overall: float | None
+    """None where rollouts were cancelled: nobody knows what they would have said."""
     by_source: dict[str, float]
     by_num_steps: dict[str, float]
     """Questions whose number of steps is known."""
@@ -19,20 +20,36 @@ class PassRates(TypedDict):
     verdicts: dict[str, int]
 
 
-def shortest_correct(rollouts: Iterable[Rollout]) -> list[Rollout]:
-    """For each question that has one, the correct rollout with the fewest tokens, the first of equals."""
-    best: dict[str, Rollout] = {}
+def shortest_correct(rollouts: Iterable[Rollout], num_kept: int = 1) -> list[Rollout]:
+    """For each question the correct rollouts with the fewest tokens, the lower index first among equals.
+
+    Args:
+        rollouts: Of any questions; those of the result come in the same order.
+        num_kept: Most rollouts per question.
+    """
+    correct: dict[str, list[Rollout]] = defaultdict(list)
     for rollout in rollouts:
-        if rollout.verdict != "correct":
-            continue
-        known = best.setdefault(rollout.id, rollout)
-        if (rollout.num_tokens, rollout.index) < (known.num_tokens, known.index):
-            best[rollout.id] = rollout
-    return list(best.values())
+        if rollout.verdict == "correct":
+            correct[rollout.id].append(rollout)
+    return [one for same in correct.values() for one in sorted(same, key=rank)[:num_kept]]
+
+
+def rank(rollout: Rollout) -> tuple[int, int]:
+    """Orders rollouts of one question: the lowest correct one is kept."""
+    return rollout.num_tokens, rollout.index
 
 
 def pass_rates(rows: Sequence[PromptRow], rollouts: Sequence[Rollout]) -> PassRates:
-    """Counts verdicts over questions that all have the same number of rollouts."""
+    """Counts verdicts; rates and histogram are empty where any rollout was cancelled."""
+    verdicts: dict[str, int] = dict(sorted(Counter(rollout.verdict for rollout in rollouts).items()))
+    if "cancelled" in verdicts:
+        return {
+            "overall": None,
+            "by_source": {},
+            "by_num_steps": {},
+            "correct_histogram": {},
+            "verdicts": verdicts,
+        }
     by_id = {row.id: row for row in rows}
     overall: list[bool] = []
     by_source: dict[str, list[bool]] = defaultdict(list)
@@ -51,7 +68,7 @@ def pass_rates(rows: Sequence[PromptRow], rollouts: Sequence[Rollout]) -> PassRa
         "by_source": _rates(by_source),
         "by_num_steps": _rates(by_num_steps),
         "correct_histogram": {str(count): histogram[count] for count in sorted(histogram)},
-        "verdicts": dict(sorted(Counter(rollout.verdict for rollout in rollouts).items())),
+        "verdicts": verdicts,
     }
 
 

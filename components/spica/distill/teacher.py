@@ -17,6 +17,7 @@ RUNS = ("spica.launch.model_server", "spica.launch.vllm_server")
 """What decides how a served model answers: a part of this stage's code digest."""
 
 _MINIATURE = "miniature://"
+_MADE_BY = {"teacher": "sft-d_t", "base": "student"}
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,23 @@ class OpenTeacher:
 
 @contextmanager
 def open_teacher(
-    slice: DistillSlice, checkpoint: Artifact | None, scratch: Path, launcher: Launcher
+    slice: DistillSlice, checkpoint: Artifact | None, scratch: Path, launcher: Launcher, name: str = "teacher"
 ) -> Iterator[OpenTeacher]:
     """Starts the teacher where Spica has to, and stops it afterwards.
 
-    Where a server of Spica's dies while it is asked, the error carries its last words.
+    `name` is that of the server and of its log. Where a server of Spica's dies while it is asked, the error
+    carries its last words.
 
     Raises:
         EndpointError: The server died or was not ready in time.
         PrerequisiteError: The key's variable is not set, or the server lacks something.
     """
-    logs = scratch / "teacher.log"
+    logs = scratch / f"{name}.log"
     if slice.teacher is None:
-        with _serving(_model_server(slice, checkpoint, logs), launcher) as (url, model):
-            yield OpenTeacher(_checkpoint_name(checkpoint), url, model, skip_special_tokens=False)
+        given = _given(checkpoint, name)
+        server = ModelServer(name=name, checkpoint=given, logs=logs, scale=slice.server)
+        with _serving(server, launcher) as (url, model):
+            yield OpenTeacher(_checkpoint_name(given), url, model, skip_special_tokens=False)
         return
     model, api_key = slice.teacher.model, _api_key(slice.teacher)
     if not slice.teacher.url.startswith(_MINIATURE):
@@ -70,22 +74,13 @@ def _serving(server: ModelServer | CommandServer, launcher: Launcher) -> Iterato
             raise
 
 
-def _model_server(slice: DistillSlice, checkpoint: Artifact | None, logs: Path) -> ModelServer:
-    return ModelServer(
-        name="teacher",
-        checkpoint=_given(checkpoint),
-        logs=logs,
-        scale=slice.server,
-    )
-
-
 def _miniature_server(teacher: Teacher, logs: Path) -> CommandServer:
     """miniature://teacher?wrong=0.15&no_box=0.01 becomes --wrong=0.15 --no-box=0.01 of our teacher."""
     parts = urlsplit(teacher.url)
     if parts.netloc != "teacher" or parts.path:
         raise EndpointError(
             Fault(
-                where="models.teacher.url",
+                where="url of a teacher",
                 found=teacher.url,
                 allowed="miniature://teacher?wrong=0.15&seed=1",
                 next="python -m spica.miniature.teacher --help lists what may follow the question mark",
@@ -101,19 +96,18 @@ def _miniature_server(teacher: Teacher, logs: Path) -> CommandServer:
     )
 
 
-def _checkpoint_name(checkpoint: Artifact | None) -> str:
-    manifest = _given(checkpoint).manifest
-    return f"{manifest.task}@{manifest.digest[:12]}"
+def _checkpoint_name(checkpoint: Artifact) -> str:
+    return f"{checkpoint.manifest.task}@{checkpoint.manifest.digest[:12]}"
 
 
-def _given(checkpoint: Artifact | None) -> Artifact:
+def _given(checkpoint: Artifact | None, name: str) -> Artifact:
     if checkpoint is None:
         raise PrerequisiteError(
             Fault(
                 where="distill",
-                found="neither an endpoint in the slice nor an input named teacher",
+                found=f"neither an endpoint in the slice nor an input named {name}",
                 allowed="one of the two",
-                next="pass the checkpoint of sft-d_t as input `teacher`",
+                next=f"pass the checkpoint of {_MADE_BY[name]} as input `{name}`",
             )
         )
     return checkpoint
@@ -126,7 +120,7 @@ def _api_key(teacher: Teacher) -> str | None:
     if not key:
         raise PrerequisiteError(
             Fault(
-                where="models.teacher.api_key_env",
+                where="api_key_env of a teacher",
                 found=f"${teacher.api_key_env} is not set",
                 allowed=f"a variable that holds the key for {teacher.model}",
                 next=f"export {teacher.api_key_env}=... and run again",

@@ -1,17 +1,19 @@
 """Asks a served checkpoint what is not in the journal yet, and joins answers with questions by id."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from spica.artifacts.journal import Journal
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.types import Row
-from spica.chat import ChatRequest, ChatResult, ask_all, build_messages
+from spica.chat import ChatRequest, ChatResult, ask_all
 from spica.chat.telling import telling
 from spica.errors import EndpointError, Fault, IntegrityError
 from spica.evaluate.items import Key, Question
 from spica.evaluate.progress import Progress
+from spica.evaluate.prompts import messages, style_of
 from spica.launch.contract import Endpoint, Launcher, ModelServer
 from spica.recipe.slices import EvaluateSlice
 
@@ -103,10 +105,11 @@ async def _ask(
 
 
 def _requests(slice: EvaluateSlice, missing: Sequence[Question], model: str) -> Iterator[ChatRequest]:
+    style = style_of(slice)
     for item, penalty in missing:
         yield ChatRequest(
             id=item.row.id,
-            messages=build_messages(slice.prompt, item.row, item.images_root),
+            messages=messages(slice.prompt, style, item),
             model=model,
             temperature=slice.evaluate.temperature,
             top_p=slice.evaluate.top_p,
@@ -117,24 +120,32 @@ def _requests(slice: EvaluateSlice, missing: Sequence[Question], model: str) -> 
 
 
 def join(questions: Sequence[Question], answers: Sequence[Answer]) -> Mapping[Key, Answer]:
-    """Answers by what they belong to.
+    """Answers by what they belong to, never by position (protocol A4: a dropped row shifts all that follow).
 
     Raises:
-        IntegrityError: A question has no answer or two, or an answer no question.
+        IntegrityError: One fault each for questions without answer, answers without question, doubled
+        answers.
     """
     by_key = {answer.key: answer for answer in answers}
     asked = {question.key for question in questions}
-    missing, strange = sorted(asked - by_key.keys()), sorted(by_key.keys() - asked)
-    if missing or strange or len(by_key) < len(answers):
-        found = [f"no answer to {key.id!r}" for key in missing[:1]]
-        found += [f"an answer to {key.id!r}, which was not asked" for key in strange[:1]]
-        found += [f"{len(answers) - len(by_key)} doubled answers"] if len(by_key) < len(answers) else []
-        raise IntegrityError(
-            Fault(
-                where="answers of the evaluation",
-                found=", ".join(found),
-                allowed="one answer per question and repetition penalty",
-                next="run the stage again; if this stays, remove its work folder",
-            )
-        )
+    counts = Counter(answer.key for answer in answers)
+    faults = [
+        _fault("no answer to", sorted(asked - by_key.keys())),
+        _fault("an answer to what was not asked:", sorted(by_key.keys() - asked)),
+        _fault("two answers to", sorted(key for key, count in counts.items() if count > 1)),
+    ]
+    if found := [fault for fault in faults if fault]:
+        raise IntegrityError(*found)
     return by_key
+
+
+def _fault(what: str, keys: Sequence[Key]) -> Fault | None:
+    if not keys:
+        return None
+    more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+    return Fault(
+        where="answers of the evaluation",
+        found=f"{what} {keys[0].id!r} (repetition penalty {keys[0].repetition_penalty}){more}",
+        allowed="one answer per question and repetition penalty",
+        next="run the stage again; if this stays, remove its work folder",
+    )

@@ -1,64 +1,131 @@
-"""Judges a response, and measures its thought with the checkpoint's own tokenizer."""
+"""Judges responses in every mode (spica.answers.score)."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, cast, get_args
 
 from spica.answers import extract, judge
-from spica.answers.parts import thought_span
+from spica.answers.judging import JudgeClient
+from spica.answers.modes import JUDGED_BY_MODEL, PUBLISHED
+from spica.answers.score import score as score_rows
+from spica.answers.types import Judged, Mode, Scored, ScoreRow
 from spica.artifacts.types import Score
-from spica.errors import DataError, Fault
 from spica.evaluate import tasks
 from spica.evaluate.answers import Answer
 from spica.evaluate.items import Item
+from spica.evaluate.lengths import measure
 from spica.recipe.schema import Arm
 
+UNJUDGED = "unjudged"
+"""Score.method where a language model was needed and there was none, or it gave no verdict."""
 
-def load_tokenizer(checkpoint: Path) -> Any:
-    """The `tokenizers.Tokenizer` of a checkpoint folder (data only: no code of the checkpoint runs).
+
+class Asked(NamedTuple):
+    """A question and what was answered."""
+
+    item: Item
+    answer: Answer
+
+
+class _Verdict(NamedTuple):
+    extracted: str | None
+    correct: bool | None
+    method: str
+
+
+_NONE = _Verdict(None, None, "")
+"""Of a mode that does not exist."""
+
+
+def score(
+    asked: Sequence[Asked], arm: Arm, tokenizer: Any, client: JudgeClient | None, concurrency: int
+) -> list[Score]:
+    """One Score per answer, in the same order.
+
+    Args:
+        asked: All answers under one repetition penalty: MMMU's published scorer depends on their order.
+        arm: Who answered.
+        tokenizer: Of the checkpoint, for lengths.
+        client: Judges words; None leaves them unjudged.
+        concurrency: Judgements in flight.
 
     Raises:
-        DataError: tokenizer.json is missing or unreadable.
+        EndpointError: The judge cannot be reached.
     """
-    from tokenizers import Tokenizer
-
-    path = checkpoint / "tokenizer.json"
-    try:
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # tokenizers raises bare Exception on a malformed file
-        raise DataError(
-            Fault(
-                where=str(path),
-                found=str(error),
-                allowed="a tokenizer.json as transformers saves it",
-                next="save the tokenizer into the checkpoint again (save_pretrained of a fast tokenizer)",
-            )
-        ) from error
+    verdicts: list[dict[Mode, _Verdict]] = [{} for _ in asked]
+    by_source: dict[str, list[int]] = {}
+    for place, (item, _) in enumerate(asked):
+        by_source.setdefault(item.source, []).append(place)
+    for source, places in by_source.items():
+        for mode in get_args(Mode):
+            found = _judge(source, mode, [asked[place] for place in places], client, concurrency)
+            for place, verdict in zip(places, found, strict=True):
+                verdicts[place][mode] = verdict
+    return [_score(one, arm, tokenizer, given) for one, given in zip(asked, verdicts, strict=True)]
 
 
-def num_thought_tokens(response: str, tokenizer: Any) -> int:
-    """Tokens of the thought (`thought_span`), a cut one to its end; 0 without a thought.
+def _judge(
+    source: str, mode: Mode, asked: Sequence[Asked], client: JudgeClient | None, concurrency: int
+) -> list[_Verdict]:
+    if not tasks.is_benchmark(source):
+        return [_plain(one) if mode == "repaired" else _NONE for one in asked]
+    benchmark = cast(Judged, source)
+    if benchmark not in PUBLISHED[mode]:
+        return [_NONE for _ in asked]
+    # Published programs judge whatever text there is; ours does not take a response that was cut.
+    settled = {i: found for i, one in enumerate(asked) if mode == "repaired" and (found := _settled(one))}
+    places = [i for i in range(len(asked)) if i not in settled]
+    rows = [tasks.score_row(source, asked[i].item.row, asked[i].answer.response) for i in places]
+    scored = _score_rows(rows, benchmark, mode, client, concurrency)
+    judged = {i: _verdict(one) for i, one in zip(places, scored, strict=True)}
+    return [settled.get(i) or judged[i] for i in range(len(asked))]
 
-    The whole response is tokenized and the tokens that start inside the thought are counted: were it cut out
-    first, its ends might merge otherwise. Special tokens that the tokenizer would add are not counted.
-    """
-    begin, end = thought_span(response)
-    offsets = tokenizer.encode(response, add_special_tokens=False).offsets
-    return sum(begin <= start < end for start, _ in offsets)
+
+def _score_rows(
+    rows: Sequence[ScoreRow], benchmark: Judged, mode: Mode, client: JudgeClient | None, concurrency: int
+) -> list[Scored]:
+    if client is None or benchmark not in JUDGED_BY_MODEL[mode]:
+        return score_rows(rows, benchmark, mode, None)
+    with ThreadPoolExecutor(concurrency) as pool:
+        return list(pool.map(lambda row: score_rows([row], benchmark, mode, client)[0], rows))
 
 
-def score(item: Item, answer: Answer, arm: Arm, tokenizer: Any) -> Score:
-    """Judges one answer against every answer that its benchmark accepts."""
-    golds = tasks.golds(item.source, item.row)
-    verdicts = [judge(answer.response, answer.finish_reason, gold) for gold in golds]
+def _verdict(scored: Scored) -> _Verdict:
+    return _Verdict(scored.extracted, None if scored.method == UNJUDGED else scored.correct, scored.method)
+
+
+def _settled(one: Asked) -> _Verdict | None:
+    """The verdict over a response that need not be compared."""
+    response, finish_reason = one.answer.response, one.answer.finish_reason
+    if not response.strip():
+        return _Verdict(None, False, "empty")
+    if finish_reason != "stop":
+        return _Verdict(extract(response), False, "no_end")
+    return None
+
+
+def _plain(one: Asked) -> _Verdict:
+    """The verdict over a question of no benchmark."""
+    item, answer = one
+    found = judge(answer.response, answer.finish_reason, item.row.gold)
+    return _Verdict(extract(answer.response), found == "correct", found)
+
+
+def _score(one: Asked, arm: Arm, tokenizer: Any, verdicts: Mapping[Mode, _Verdict]) -> Score:
+    item, answer = one
+    headline = verdicts["repaired"]
     return Score(
         id=item.row.id,
         source=item.source,
         arm=arm,
         repetition_penalty=answer.repetition_penalty,
         response=answer.response,
-        extracted=extract(answer.response),
-        correct="correct" in verdicts,
+        extracted=headline.extracted,
+        correct=bool(headline.correct),
         finish_reason=answer.finish_reason,
         num_tokens=answer.num_tokens,
-        num_thought_tokens=num_thought_tokens(answer.response, tokenizer),
+        **measure(answer.response, tokenizer)._asdict(),
+        method=headline.method,
+        official=verdicts["official"].correct,
+        fork=verdicts["fork"].correct,
     )

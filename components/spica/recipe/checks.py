@@ -1,16 +1,16 @@
 """Rules that join several values of a recipe. Each looks only at sections that are valid by themselves."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
+from spica.recipe.distill_checks import batches, difficulties, length_bins, teachers, trajectories
 from spica.recipe.document import Document, Loc, Problem, Problems
-from spica.recipe.faults import show
-from spica.recipe.profile_checks import Profiles, clusters, ranks, servers
+from spica.recipe.places import judges, places, profile_stores
+from spica.recipe.profile_checks import clusters, ranks, secrets, servers
 from spica.recipe.schema import (
+    M0,
     Benchmark,
-    Dataset,
     Distill,
     Evaluate,
     Gate,
@@ -18,6 +18,7 @@ from spica.recipe.schema import (
     Serve,
     Sft,
     Sources,
+    compared_arms,
 )
 
 
@@ -27,42 +28,6 @@ def add_rule_faults(document: Document, sections: Mapping[str, Any]) -> None:
         if all(name in sections for name in names):
             for problem in rule(*(sections[name] for name in names)):
                 document.fault(*problem)
-
-
-def _places(models: Models, store: str, sources: Sources) -> Problems:
-    anywhere = ("file", "s3", "hf", "miniature")
-    yield from _uri(("models", "teacher", "url"), models.teacher.url, ("http", "https", "miniature"))
-    yield from _uri(("store",), store, ("file", "s3"))
-    if "://" in models.student.path:
-        yield from _uri(("models", "student", "path"), models.student.path, anywhere)
-    for loc, source in _each_source(sources):
-        yield from _uri((*loc, "uri"), source.uri, anywhere)
-
-
-def _profile_stores(profiles: Profiles) -> Problems:
-    for name, scale in profiles.items():
-        if scale.store is not None:
-            yield from _uri(("profiles", name, "store"), scale.store, ("file", "s3"))
-
-
-def _uri(loc: Loc, uri: str, schemes: tuple[str, ...]) -> Problems:
-    allowed = " or ".join(f"{scheme}://..." for scheme in schemes)
-    try:
-        parts = urlsplit(uri)
-        has_secret = "@" in parts.netloc and parts.scheme != "hf"
-        has_query = bool(parts.query) and parts.scheme not in ("miniature", "file")
-    except ValueError:
-        yield Problem(loc, show(uri), allowed, "write a URI")
-        return
-    if has_secret or has_query:
-        yield Problem(
-            loc,
-            f"a URI with {'a user or password' if has_secret else 'a query'} (not shown)",
-            allowed + (" without credentials" if has_secret else " without a query, which may hold a key"),
-            "take it out; keys come from the environment (models.teacher.api_key_env, AWS_...)",
-        )
-    elif parts.scheme not in schemes or not (parts.netloc or parts.path.strip("/")):
-        yield Problem(loc, show(uri), allowed, "write a URI with one of these schemes")
 
 
 def _sources(sources: Sources) -> Problems:
@@ -102,22 +67,6 @@ def _pictures(models: Models) -> Problems:
         )
 
 
-def _batches(sft: Sft, dataset: Dataset, sources: Sources) -> Problems:
-    if sft.warmup_ratio == 1.0:
-        yield Problem(("sft", "warmup_ratio"), "1.0", "< 1.0", "leave steps to train after the warm-up")
-    for part, listed in (("text", sources.text), ("visual", sources.visual)):
-        if not listed or any(source.num_rows is None for source in listed):
-            continue
-        num_rows = sum(source.num_rows or 0 for source in listed) - dataset.num_val
-        if num_rows < sft.batch_size:
-            yield Problem(
-                ("sft", "batch_size"),
-                f"{sft.batch_size} samples per step, but {num_rows} rows of sources.{part} besides num_val",
-                "at most as many samples as one epoch has rows",
-                "lower sft.batch_size or dataset.num_val, or raise num_rows",
-            )
-
-
 def _cutoff(sft: Sft, serve: Serve) -> Problems:
     if sft.cutoff_len > serve.max_model_len:
         yield Problem(
@@ -130,11 +79,15 @@ def _cutoff(sft: Sft, serve: Serve) -> Problems:
 
 def _responses(distill: Distill, evaluate: Evaluate, serve: Serve) -> Problems:
     limit = serve.max_model_len
-    asked: tuple[tuple[Loc, int], ...] = (
-        (("distill", "student", "max_tokens"), distill.student.max_tokens),
+    asked: list[tuple[Loc, int]] = [
+        (("distill", part, "max_tokens"), section.max_tokens)
+        for part, section in distill
+        if section.teacher == M0  # another teacher's server is not ours
+    ]
+    asked += [
         (("evaluate", "max_tokens"), evaluate.max_tokens),
         (("serve", "max_tokens"), serve.max_tokens),
-    )
+    ]
     for loc, max_tokens in asked:
         if max_tokens >= limit:
             yield Problem(
@@ -155,11 +108,20 @@ def _penalties(evaluate: Evaluate) -> Problems:
         )
 
 
-def _gates(gates: list[Gate], sources: Sources) -> Problems:
+def _gates(gates: list[Gate], sources: Sources, distill: Distill) -> Problems:
     yield from _unique(("gates",), [gate.name for gate in gates])
+    arms = compared_arms(distill.visual.teacher)
     benchmarks = {source.name for source in sources.benchmarks}
     for index, gate in enumerate(gates):
         loc: Loc = ("gates", index)
+        for key, arm in (("model", gate.model), ("over", gate.over)):
+            if arm not in arms:
+                yield Problem(
+                    (*loc, key),
+                    f"{arm} with distill.visual.teacher {distill.visual.teacher}",
+                    "an arm of this recipe: " + ", ".join(arms),
+                    "name one of them",
+                )
         if gate.model == gate.over:
             yield Problem((*loc, "over"), gate.over, "another arm than `model`", "compare two arms")
         if gate.min_gain is None and gate.max_gain is None:
@@ -192,23 +154,23 @@ def _unique(loc: Loc, names: list[str]) -> Problems:
             )
 
 
-def _each_source(sources: Sources) -> Iterator[tuple[Loc, Any]]:
-    for part, listed in sources:
-        for index, source in enumerate(listed):
-            yield ("sources", part, index), source
-
-
 RULES: Mapping[Callable[..., Problems], tuple[str, ...]] = {
-    _places: ("models", "store", "sources"),
+    places: ("models", "store", "sources"),
+    judges: ("evaluate",),
     _pictures: ("models",),
     _sources: ("sources",),
-    _batches: ("sft", "dataset", "sources"),
-    _profile_stores: ("profiles",),
+    teachers: ("models", "distill"),
+    difficulties: ("distill",),
+    trajectories: ("distill",),
+    batches: ("sft", "dataset", "distill", "sources"),
+    length_bins: ("dataset", "sft"),
+    profile_stores: ("profiles",),
     ranks: ("sft", "profiles"),
     servers: ("profiles",),
-    clusters: ("profiles", "store", "models"),
+    clusters: ("profiles", "store"),
+    secrets: ("profiles", "models", "distill", "evaluate"),
     _cutoff: ("sft", "serve"),
     _responses: ("distill", "evaluate", "serve"),
     _penalties: ("evaluate",),
-    _gates: ("gates", "sources"),
+    _gates: ("gates", "sources", "distill"),
 }

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from spica.recipe.document import Document, Loc, dotted
-from spica.recipe.schema import Recipe, Scale
+from spica.recipe.schema import M0, Recipe, Scale
 
 _SECRET = re.compile(r"\b(sk-|hf_|gh[opsu]_|xox[a-z]-|AKIA|Bearer )[\w-]{8}")
 
@@ -49,7 +49,7 @@ def _parts(document: Document, error: ErrorDetails) -> tuple[str, str, str]:
     """Found, allowed, next."""
     loc, line = error["loc"], document.line(error["loc"])
     if loc[-1] == "[key]":
-        return _unknown_profile(loc[:-1])
+        return _unknown_profile(loc[:-1]) if loc[0] == "profiles" else _bad_name(loc[:-1])
     if error["type"] == "extra_forbidden":
         return _unknown_key(loc)
     if error["type"] == "missing":
@@ -68,6 +68,13 @@ def _unknown_profile(loc: Loc) -> tuple[str, str, str]:
     close = difflib.get_close_matches(str(loc[-1]), names, 1)
     hint = f"write `{close[0]}`" if close else "use one of these names"
     return f"unknown profile `{loc[-1]}`", ", ".join(names), hint
+
+
+def _bad_name(loc: Loc) -> tuple[str, str, str]:
+    (pattern,) = _node(loc[:-1])["patternProperties"]
+    if loc[-1] == M0:
+        return "the reserved name `M0`", "a name of your own", "M0 is made by the pipeline: delete this entry"
+    return f"the name {show(loc[-1])}", f"a name that matches {pattern}", "write it in small letters"
 
 
 def _unknown_key(loc: Loc) -> tuple[str, str, str]:
@@ -106,6 +113,8 @@ def _homes() -> dict[str, str]:
         loc = queue.pop(0)
         if "items" in _node(loc):
             queue.append((*loc, 0))
+        if "patternProperties" in _node(loc):
+            queue.append((*loc, "NAME"))
         for key in _keys(loc):
             if (*loc, key)[0] != "profiles":
                 homes.setdefault(key, dotted((*loc, key)).replace("[0]", "[]"))
@@ -126,7 +135,8 @@ def _node(loc: Loc) -> dict[str, Any]:
             choices = node.get("prefixItems", [])
             node = choices[part] if part < len(choices) else node.get("items", {})
         else:
-            node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
+            named = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
+            node = node.get("properties", {}).get(part) or named[0] or {}
         node = _resolved(node)
     return node
 

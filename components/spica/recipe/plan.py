@@ -4,7 +4,20 @@ import math
 from typing import NamedTuple
 
 from spica.recipe.load import Resolved, parse_recipe, under_profile
-from spica.recipe.schema import Arm, Recipe, Rollouts, Scale, Section, Sft, Source, Teacher
+from spica.recipe.schema import (
+    ARM_TASKS,
+    M0,
+    Arm,
+    Recipe,
+    Rollouts,
+    Scale,
+    Section,
+    Selection,
+    Sft,
+    Source,
+    Split,
+    compared_arms,
+)
 from spica.recipe.slices import (
     DatasetSlice,
     DistillSlice,
@@ -19,9 +32,6 @@ from spica.recipe.slices import (
     SourcesSlice,
     StudentSlice,
 )
-
-ARMS: dict[Arm, str] = {"control": "control", "D_T": "d_t", "D_SD": "d_sd", "D_T+D_SD": "d_t+d_sd"}
-"""Trained arm -> how its tasks are called."""
 
 # Parameters of the language model (layers, embedding and head; the frozen vision tower is not in it), counted
 # from the published config.json.
@@ -70,15 +80,21 @@ def optimizer_steps(sft: Sft, num_rows: int) -> OptimizerSteps:
 
 
 def num_training_rows(recipe: Recipe) -> dict[Arm, int | None]:
-    """Most rows each arm can train on: one per question, less num_val; None where not stated."""
+    """Most rows each trained arm can have: num_kept per question, less num_val; None where not stated."""
 
-    def rows(sources: list[Source]) -> int | None:
+    def rows(sources: list[Source], rollouts: Rollouts, selection: Selection) -> int | None:
         counts = [source.num_rows for source in sources if source.num_rows is not None]
-        return sum(counts) - recipe.dataset.num_val if len(counts) == len(sources) else None
+        if len(counts) < len(sources):
+            return selection.num_rows
+        most = sum(counts) * rollouts.num_kept - recipe.dataset.num_val
+        return most if selection.num_rows is None else min(most, selection.num_rows)
 
-    text, visual = rows(recipe.sources.text), rows(recipe.sources.visual)
+    text = rows(recipe.sources.text, recipe.distill.text, recipe.dataset.text)
+    visual = rows(recipe.sources.visual, recipe.distill.visual, recipe.dataset.visual)
     union = None if text is None or visual is None else text + visual
-    return {"control": text, "D_T": text, "D_SD": visual, "D_T+D_SD": union}
+    return dict(
+        zip(compared_arms(recipe.distill.visual.teacher)[1:], (text, text, visual, union), strict=True)
+    )
 
 
 def derive(resolved: Resolved, num_rows: int) -> Derived:
@@ -120,22 +136,24 @@ def plan(resolved: Resolved) -> dict[str, Section]:
     tasks["text"] = SourcesSlice(seed=recipe.seed, sources=given.text)
     tasks["visual"] = SourcesSlice(seed=recipe.seed, sources=given.visual)
     tasks["held-out"] = SourcesSlice(seed=recipe.seed, sources=given.benchmarks, dev=given.dev)
-    tasks["distill-d_t"] = _distill(resolved, recipe.models.teacher, recipe.distill.teacher)
-    tasks["dataset-d_t"] = _dataset(recipe, "thought")
-    tasks["dataset-control"] = _dataset(recipe, "answer")
-    tasks["sft-d_t"] = _sft(resolved, "D_T")
-    tasks["sft-control"] = _sft(resolved, "control")
-    tasks["distill-d_sd"] = _distill(resolved, None, recipe.distill.student)
-    tasks["dataset-d_sd"] = _dataset(recipe, "thought")
-    tasks["sft-d_sd"] = _sft(resolved, "D_SD")
-    tasks["sft-d_t+d_sd"] = _sft(resolved, "D_T+D_SD")
-    tasks["evaluate-base"] = _evaluate(resolved, "base")
-    for arm, name in ARMS.items():
-        tasks[f"evaluate-{name}"] = _evaluate(resolved, arm)
+    arms = compared_arms(recipe.distill.visual.teacher)
+    _, control, d_t, visual, union = arms
+    tasks["distill-d_t"] = _distill(resolved, recipe.distill.text)
+    tasks["dataset-d_t"] = _dataset(recipe, recipe.dataset.text, "thought")
+    tasks["dataset-control"] = _dataset(recipe, recipe.dataset.text, "answer")
+    tasks["sft-d_t"] = _sft(resolved, d_t)
+    tasks["sft-control"] = _sft(resolved, control)
+    tasks["distill-d_sd"] = _distill(resolved, recipe.distill.visual)
+    tasks["dataset-d_sd"] = _dataset(recipe, recipe.dataset.visual, "thought")
+    tasks["sft-d_sd"] = _sft(resolved, visual)
+    tasks["sft-d_t+d_sd"] = _sft(resolved, union)
+    for arm in arms:
+        tasks[f"evaluate-{ARM_TASKS[arm]}"] = _evaluate(resolved, arm)
     tasks["report"] = ReportSlice(
         recipe=recipe.name,
         seed=recipe.seed,
         profile=resolved.profile,
+        arms=arms,
         headline_repetition_penalty=recipe.evaluate.repetition_penalties[0],
         gates=recipe.gates,
     )
@@ -145,19 +163,28 @@ def plan(resolved: Resolved) -> dict[str, Section]:
     return tasks
 
 
-def _distill(resolved: Resolved, teacher: Teacher | None, rollouts: Rollouts) -> DistillSlice:
+def _distill(resolved: Resolved, rollouts: Rollouts) -> DistillSlice:
+    recipe = resolved.recipe
+    teacher = None if rollouts.teacher == M0 else recipe.models.teachers[rollouts.teacher]
+    own_prefix = None if teacher is None else teacher.prefix
     return DistillSlice(
-        seed=resolved.recipe.seed,
-        prompt=resolved.recipe.prompt,
+        seed=recipe.seed,
+        prompt=recipe.prompt
+        if own_prefix is None
+        else recipe.prompt.model_copy(update={"prefix": own_prefix}),
         teacher=teacher,
         rollouts=rollouts,
+        base_prompt=None if rollouts.difficulty == "random" else recipe.evaluate.prompts.base,
         requests=_requests(resolved.scale),
         server=_server(resolved),
     )
 
 
-def _dataset(recipe: Recipe, response: str) -> DatasetSlice:
-    return DatasetSlice(seed=recipe.seed, prompt=recipe.prompt, dataset=recipe.dataset, response=response)
+def _dataset(recipe: Recipe, selection: Selection, response: str) -> DatasetSlice:
+    split = Split.model_validate(recipe.dataset.model_dump(include=set(Split.model_fields)))
+    return DatasetSlice(
+        seed=recipe.seed, prompt=recipe.prompt, dataset=split, selection=selection, response=response
+    )
 
 
 def _sft(resolved: Resolved, arm: Arm) -> SftSlice:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from spica.recipe.document import Loc, Problem, Problems
 from spica.recipe.faults import show
-from spica.recipe.schema import Models, ProfileName, Scale, Sft
+from spica.recipe.keys import key_variables
+from spica.recipe.schema import Distill, Evaluate, Models, ProfileName, Scale, Sft
 
 Profiles = Mapping[ProfileName, Scale]
 
@@ -63,8 +64,8 @@ def servers(profiles: Profiles) -> Problems:
             )
 
 
-def clusters(profiles: Profiles, store: str, models: Models) -> Problems:
-    """A profile for Kubernetes has a store that pods share, GPUs for its ranks, the teacher's key."""
+def clusters(profiles: Profiles, store: str) -> Problems:
+    """A profile for Kubernetes has a store that pods share, and GPUs for its ranks."""
     for name, scale in profiles.items():
         loc: Loc = ("profiles", name)
         if scale.launcher == "local":
@@ -96,10 +97,25 @@ def clusters(profiles: Profiles, store: str, models: Models) -> Problems:
                 f"{scale.tensor_parallel}, or 0",
                 "set gpus to tensor_parallel",
             )
-        if models.teacher.api_key_env and not scale.kubernetes.secrets.teacher:
-            yield Problem(
-                (*loc, "kubernetes", "secrets", "teacher"),
-                "nothing",
-                f"the name of a Secret with {models.teacher.api_key_env}",
-                "name it: manifests/README.md shows how to make one",
-            )
+
+
+def secrets(profiles: Profiles, models: Models, distill: Distill, evaluate: Evaluate) -> Problems:
+    """A profile for Kubernetes names the secrets with the keys of the endpoints that are asked."""
+    keys = key_variables(models, distill, evaluate)
+    for name, scale in profiles.items():
+        if scale.launcher == "local" or scale.kubernetes is None:
+            continue
+        loc: Loc = ("profiles", name, "kubernetes", "secrets")
+        if keys.teachers and not scale.kubernetes.secrets.teacher:
+            yield _unnamed((*loc, "teacher"), ", ".join(keys.teachers))
+        if keys.evaluate and not scale.kubernetes.secrets.judge:
+            yield _unnamed((*loc, "judge"), keys.evaluate)
+
+
+def _unnamed(loc: Loc, variables: str) -> Problem:
+    return Problem(
+        loc,
+        "nothing",
+        f"the name of a Secret with {variables}",
+        "name it: manifests/README.md shows how to make one",
+    )

@@ -2,30 +2,59 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+from spica.recipe.scale import (
+    PROXY_KEYS,
+    STORAGE_KEYS,
+    Kubernetes,
+    Pods,
+    ProfileName,
+    Scale,
+    Secrets,
+    ServerPods,
+    TrainingPods,
+)
+from spica.recipe.section import Fraction, PositiveInt, Section, VariableName
+
+__all__ = [  # the scale's names too: a recipe is imported from one place
+    "PROXY_KEYS",
+    "STORAGE_KEYS",
+    "Kubernetes",
+    "Pods",
+    "ProfileName",
+    "Scale",
+    "Secrets",
+    "Section",
+    "ServerPods",
+    "TrainingPods",
+]
+
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
-VariableName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$", max_length=64)]
-ProfileName = Literal["laptop", "node8", "cluster2", "cluster64"]
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
-"""Name of an object of the cluster (RFC 1123 label)."""
+M0 = "M0"
+"""Reserved name of a teacher: the student tuned on D_T."""
 Benchmark = Literal["mathverse", "mathvision", "olympiadbench", "mmmu"]
-Arm = Literal["base", "control", "D_T", "D_SD", "D_T+D_SD"]
 Modality = Literal["text", "visual"]
+TeacherName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$")]
+Arm = Literal["base", "control", "D_T", "D_SD", "D_T+D_SD", "D_QVQ", "D_T+D_QVQ"]
+"""What is compared (table 2). The visual arms are called D_SD where M0 wrote their thoughts, else D_QVQ."""
+ARM_TASKS: dict[Arm, str] = {
+    "base": "base",
+    "control": "control",
+    "D_T": "d_t",
+    "D_SD": "d_sd",
+    "D_T+D_SD": "d_t+d_sd",
+    "D_QVQ": "d_sd",
+    "D_T+D_QVQ": "d_t+d_sd",
+}
+"""How the tasks of an arm are called: the pipeline is one and the same whoever is the visual teacher."""
 
 
-class Section(BaseModel):
-    """A part of a recipe: unknown keys are refused, values never change after reading."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,  # a key that stands in the wrong place must not reach a log
-    )
+def compared_arms(visual_teacher: str) -> tuple[Arm, ...]:
+    """What a recipe compares, in the order of table 2."""
+    if visual_teacher == M0:
+        return "base", "control", "D_T", "D_SD", "D_T+D_SD"
+    return "base", "control", "D_T", "D_QVQ", "D_T+D_QVQ"
 
 
 class Student(Section):
@@ -37,18 +66,28 @@ class Student(Section):
     """Largest picture the processor makes, in pixels."""
 
 
-class Teacher(Section):
+class Endpoint(Section):
+    """Any OpenAI-compatible endpoint."""
+
     url: str
-    """Base URL of any OpenAI-compatible endpoint (http://host/v1), or miniature://teacher?... for ours."""
+    """Base URL (http://host/v1), or miniature://teacher?... for ours."""
     model: str
     """Model name sent in each request."""
     api_key_env: VariableName | None = None
     """Name of the environment variable that holds the key; the key itself never stands in a recipe."""
 
 
+class Teacher(Endpoint):
+    """An endpoint that answers at length."""
+
+    prefix: str | None = None
+    """Text before each question; the recipe's prompt.prefix when left out."""
+
+
 class Models(Section):
     student: Student
-    teacher: Teacher
+    teachers: dict[TeacherName, Teacher]
+    """Teachers by name; `distill` says which of them is asked."""
 
 
 class Source(Section):
@@ -56,10 +95,24 @@ class Source(Section):
     """Short name, as in table 1 of the paper."""
     uri: str
     """Where the rows lie: file://, s3://, hf://, miniature://."""
-    format: Literal["llava_onevision", "questions", "mathverse", "mathvision", "olympiadbench", "mmmu"]
+    format: Literal[
+        "llava_onevision",
+        "questions",
+        "sharegpt",
+        "long_form_thought",
+        "mathverse",
+        "mathvision",
+        "olympiadbench",
+        "mmmu",
+    ]
     """Row format of the files at `uri`."""
     num_rows: PositiveInt | None = None
-    """Rows drawn by seed; all when left out."""
+    """Rows drawn by seed; all when left out. All of a benchmark is held against its published counts, a
+    number declares a part of it."""
+    license: str | None = None
+    """SPDX id or the publisher's words; what is known of a published set when left out."""
+    teacher: str | None = None
+    """Who wrote the responses that the rows bring along (formats sharegpt, long_form_thought)."""
 
 
 class Sources(Section):
@@ -81,26 +134,53 @@ class Prompt(Section):
 
 
 class Rollouts(Section):
+    """How one set of questions is answered, and which answers are kept."""
+
+    teacher: Annotated[str, Field(pattern=r"^(M0|[a-z0-9][a-z0-9.-]{0,40})$")]
+    """A name of models.teachers, or M0: the student tuned on D_T."""
     num_rollouts: PositiveInt
     """Responses sampled per question (5 in the paper's released rows)."""
     temperature: Annotated[float, Field(ge=0.0, le=2.0)]
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     max_tokens: PositiveInt
     """Tokens per response; a response that reaches it has no end and counts as wrong."""
+    num_kept: PositiveInt = 1
+    """Trajectories kept per question: the shortest correct ones (1 in the paper's released rows)."""
+    difficulty: Literal["random", "medium", "hard"] = "random"
+    """Table 6, visual only. random: every question; medium, hard: those that the base gets wrong and M0 gets
+    right in 4 or 5, in 2 or 3 of 5 rollouts."""
+    cancel_longer: bool = False
+    """End a rollout as soon as it cannot be the shortest correct one any more; the same ones are kept."""
 
 
 class Distill(Section):
-    teacher: Rollouts
-    """Sampling of D_T by the teacher."""
-    student: Rollouts
-    """Sampling of D_SD by M0, the student tuned on D_T."""
+    text: Rollouts
+    """D_T."""
+    visual: Rollouts
+    """D_SD by M0, or D_QVQ by another teacher."""
 
 
-class Dataset(Section):
+class Selection(Section):
+    """Which of the kept responses are trained on."""
+
+    num_rows: PositiveInt | None = None
+    """Rows to train on, drawn by seed after num_val rows are held out (table 5); all when left out."""
+    length_bin: tuple[Annotated[int, Field(ge=0)], PositiveInt] | None = None
+    """[more than, at most] so many tokens of the response by the student's tokenizer (table 4)."""
+
+
+class Split(Section):
     num_val: Annotated[int, Field(ge=0)]
     """Rows held out for the validation loss that chooses the checkpoint (val_size in the authors' yaml)."""
     max_bad_fraction: Fraction
     """Share of quarantined rows above which the stage stops."""
+
+
+class Dataset(Split):
+    text: Selection
+    """Of D_T, and of the control set."""
+    visual: Selection
+    """Of D_SD or D_QVQ."""
 
 
 class Sft(Section):
@@ -122,7 +202,19 @@ class Sft(Section):
     max_grad_norm: Annotated[float, Field(gt=0.0)]
 
 
+class Prompts(Section):
+    """What is put around a benchmark's question (protocol C0)."""
+
+    base: Literal["official", "prefix"]
+    """The base model's: each benchmark's official prompt, or prompt.prefix before the question."""
+    tuned: Literal["prefix", "prefix+official"]
+    """The tuned models': prompt.prefix before the question, or before the official prompt."""
+
+
 class Evaluate(Section):
+    prompts: Prompts = Prompts(base="prefix", tuned="prefix")
+    judge: Endpoint | None = None
+    """Judges words where rules cannot (MathVerse); without one such rows are `unjudged`."""
     temperature: Annotated[float, Field(ge=0.0, le=2.0)]
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     max_tokens: PositiveInt
@@ -153,100 +245,6 @@ class Serve(Section):
     max_tokens: PositiveInt
     max_images: PositiveInt
     """Pictures allowed per request."""
-
-
-class Pods(Section):
-    """What each pod of one kind asks for, and whom it asks."""
-
-    queue: ObjectName
-    """Kueue LocalQueue in the run's namespace."""
-    priority: ObjectName
-    """Kueue WorkloadPriorityClass."""
-    node_pool: ObjectName
-    """Value of the node label spica.dev/pool."""
-    gpus: Annotated[int, Field(ge=0)]
-    """GPUs per pod; 0 computes on CPUs."""
-    cpus: Annotated[float, Field(gt=0.0)]
-    """CPUs that are requested; there is no limit: idle ones may be used."""
-    memory_gib: PositiveInt
-    shm_gib: PositiveInt
-    """Size of /dev/shm; it counts as memory of the pod."""
-
-
-class TrainingPods(Pods):
-    """One pod per node of a training."""
-
-    network: Literal["tcp", "roce", "infiniband"]
-    """How ranks of different pods talk: presets of NCCL and device settings (spica.cluster.network)."""
-    grace_s: PositiveInt
-    """Seconds between SIGTERM and SIGKILL: a joint checkpoint and its upload must fit."""
-    deadline_s: PositiveInt
-    """Longest time a training may be active."""
-    max_crashes: PositiveInt
-    """Equal crashes at the same step after which a training counts as failed."""
-
-
-class ServerPods(Pods):
-    """One pod per model server."""
-
-    ready_timeout_s: PositiveInt
-    """Longest time until a server answers, loading the weights included."""
-
-
-STORAGE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
-PROXY_KEYS = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-
-
-class Secrets(Section):
-    """Names of what the namespace holds; never a value."""
-
-    storage: ObjectName
-    """Secret with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL_S3 and AWS_REGION."""
-    teacher: ObjectName | None = None
-    """Secret with the variable that models.teacher.api_key_env names."""
-    ca_bundle: ObjectName | None = None
-    """ConfigMap whose key ca.crt holds the certificates to trust."""
-    proxy: ObjectName | None = None
-    """Secret with HTTP_PROXY, HTTPS_PROXY and NO_PROXY."""
-
-
-class Kubernetes(Section):
-    """Where and how the pods of a profile run; `spica doctor --cluster` checks that the cluster has it."""
-
-    training: TrainingPods
-    serving: ServerPods
-    secrets: Secrets
-    step_node_pool: ObjectName = "cpu"
-    """Value of the node label spica.dev/pool of the machines that carry the steps of the pipeline."""
-
-
-class Scale(Section):
-    """What a profile may touch: where it runs and how it is spread, nothing that changes the science."""
-
-    launcher: Literal["local", "kubernetes"]
-    num_nodes: PositiveInt
-    ranks_per_node: PositiveInt
-    threads_per_rank: PositiveInt
-    precision: Literal["fp32", "bf16"]
-    zero_stage: Literal[0, 1, 2, 3]
-    pack_tokens: PositiveInt
-    """Tokens per packed sequence (one micro-batch of one rank); a longer sample still travels alone."""
-    gradient_checkpointing: bool
-    tensor_parallel: PositiveInt
-    """GPUs per model server."""
-    num_servers: PositiveInt
-    concurrency: PositiveInt
-    """Requests in flight to one endpoint."""
-    kv_cache_gib: PositiveInt | None = None
-    """KV cache of a CPU server; GPU servers take what is free."""
-    request_timeout_s: Annotated[float, Field(gt=0.0)]
-    """Longest silence of a streaming response before it counts as cut."""
-    max_attempts: PositiveInt
-    """Tries per request when the fault is passing (429, 5xx, cut stream)."""
-    kubernetes: Kubernetes | None = None
-    """Needed by launcher kubernetes."""
-    store: str | None = None
-    """Where artifacts live under this profile; the recipe's own `store` when left out."""
 
 
 class Recipe(Section):

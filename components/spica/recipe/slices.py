@@ -1,11 +1,12 @@
 """What each stage sees of a recipe: its slice and nothing else. A slice is a part of the stage's key."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from spica.recipe.schema import (
     Arm,
     Benchmark,
-    Dataset,
     Evaluate,
     Gate,
     Kubernetes,
@@ -13,9 +14,11 @@ from spica.recipe.schema import (
     Prompt,
     Rollouts,
     Section,
+    Selection,
     Serve,
     Sft,
     Source,
+    Split,
     Student,
     Teacher,
 )
@@ -70,13 +73,16 @@ class ServerScale(Section):
 
 
 class DistillSlice(Section):
-    """Tasks `distill-d_t` (teacher given) and `distill-d_sd` (teacher is the input artifact `teacher`)."""
+    """Tasks `distill-d_t` and `distill-d_sd`."""
 
     seed: int
     prompt: Prompt
+    """With the teacher's own prefix, where it has one."""
     teacher: Teacher | None
-    """None: serve the input checkpoint named `teacher` and ask it."""
+    """None: serve the input checkpoint named `teacher` (M0) and ask it."""
     rollouts: Rollouts
+    base_prompt: Literal["official", "prefix"] | None = None
+    """How the input `base` is asked; None where the difficulty does not need its answers."""
     requests: RequestScale
     server: ServerScale
 
@@ -86,7 +92,10 @@ class DatasetSlice(Section):
 
     seed: int
     prompt: Prompt
-    dataset: Dataset
+    dataset: Split
+    selection: Selection = Field(default_factory=Selection)
+    """Of the section `text` or `visual`. The control set has that of D_T; lengths there are those of the
+    thoughts that it leaves out."""
     response: str = Field(pattern="^(thought|answer)$")
     """thought: the kept long response; answer: only the boxed gold answer (the control arm)."""
 
@@ -131,6 +140,8 @@ class ReportSlice(Section):
     recipe: str
     seed: int
     profile: str
+    arms: tuple[Arm, ...] = ("base", "control", "D_T", "D_SD", "D_T+D_SD")
+    """What this recipe compares; ARM_TASKS names their tasks."""
     headline_repetition_penalty: float
     gates: list[Gate]
 

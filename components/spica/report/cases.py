@@ -17,7 +17,7 @@ from markupsafe import escape
 from spica.answers import split_response
 from spica.artifacts.types import PromptRow, Score
 from spica.recipe.schema import Arm
-from spica.report.outcomes import ARMS, DEV, Outcomes, read_rows
+from spica.report.outcomes import DEV, Outcomes, read_rows
 from spica.report.tables import order_of
 
 MAX_CASES = 120
@@ -100,7 +100,9 @@ def build_cases(outcomes: Outcomes, held_out: Path, scores: Mapping[Arm, Path]) 
     """
     ids = choose(outcomes)
     wanted = set(ids)
-    responses = {arm: _read_responses(arm, scores[arm], wanted, outcomes.headline_penalty) for arm in ARMS}
+    responses = {
+        arm: _read_responses(arm, scores[arm], wanted, outcomes.headline_penalty) for arm in outcomes.arms
+    }
     cases: list[Case] = []
     room = MAX_BYTES
     for id in ids:
@@ -112,7 +114,7 @@ def build_cases(outcomes: Outcomes, held_out: Path, scores: Mapping[Arm, Path]) 
             cut(item.question, MAX_TEXT),
             _gold(item),
             pictures,
-            tuple(responses[arm][id] for arm in ARMS),
+            tuple(responses[arm][id] for arm in outcomes.arms),
         )
         room -= _size(case)
         if room < 0:

@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from spica.answers.proportion import Proportion
+from spica.answers.types import Mode
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.types import SCHEMA_VERSION
-from spica.recipe.schema import Arm, Modality
+from spica.recipe.schema import ARM_TASKS, Arm, Modality
 from spica.recipe.slices import ReportSlice
-from spica.report import tables
+from spica.report import modes, tables
+from spica.report.breakdowns import Group, JudgeCard, read_breakdowns, read_judges
 from spica.report.gates import GateResult, check_gates, items_of
 from spica.report.headline import Headline, headline
 from spica.report.lineage import Origin, trace
-from spica.report.outcomes import ARMS, Outcomes
+from spica.report.modes import ModeCell, PairedTest, Responses
+from spica.report.outcomes import Outcomes
 from spica.report.training import Losses, Rollouts, read_card, read_losses, read_rollouts
 
 
@@ -31,6 +34,11 @@ class Figures(NamedTuple):
     glyphs: Mapping[Arm, Mapping[str, Proportion]]
     repetition_penalties: Mapping[Arm, Mapping[float, Proportion]]
     unparsed: Mapping[Arm, int]
+    modes: Mapping[Arm, Mapping[str, Mapping[Mode, ModeCell]]]
+    paired: Mapping[Arm, Mapping[Arm, Mapping[str, PairedTest]]]
+    responses: Mapping[Arm, Mapping[str, Responses]]
+    groups: list[Group]
+    judges: Mapping[Arm, JudgeCard]
     dev: Mapping[Arm, Proportion]
     best_model: Arm
     losses: Mapping[Arm, Losses]
@@ -49,10 +57,11 @@ def compute(slice: ReportSlice, outcomes: Outcomes, inputs: Mapping[str, Artifac
     """
     gates = check_gates(slice.gates, outcomes)
     top = headline(gates, outcomes)
+    scores = {arm: inputs[f"evaluate-{ARM_TASKS[arm]}"].path for arm in outcomes.arms}
     pooled = items_of(top.result.gate, outcomes)
     return Figures(
         headline=top,
-        headline_arms={arm: tables.accuracy(pooled, outcomes.headline(arm)) for arm in ARMS},
+        headline_arms={arm: tables.accuracy(pooled, outcomes.headline(arm)) for arm in outcomes.arms},
         gates=gates,
         table2=tables.table2(outcomes),
         table3=tables.table3(outcomes),
@@ -62,10 +71,17 @@ def compute(slice: ReportSlice, outcomes: Outcomes, inputs: Mapping[str, Artifac
         glyphs=tables.glyphs(outcomes),
         repetition_penalties=tables.repetition_penalties(outcomes),
         unparsed=tables.unparsed(outcomes),
+        modes=modes.modes(outcomes),
+        paired=modes.paired_tests(outcomes),
+        responses=modes.responses(outcomes),
+        groups=read_breakdowns(scores, slice.headline_repetition_penalty),
+        judges=read_judges(scores),
         dev=tables.dev_accuracy(outcomes),
         best_model=tables.best_model(outcomes),
         losses={
-            arm: read_losses(inputs[task].path) for arm in ARMS if (task := f"sft-{arm.lower()}") in inputs
+            arm: read_losses(inputs[task].path)
+            for arm in outcomes.arms
+            if (task := f"sft-{ARM_TASKS[arm]}") in inputs
         },
         rollouts={task: read_rollouts(inputs[task].path) for task in _of_kind(inputs, "rollouts")},
         cards={task: read_card(inputs[task].path) for task in _of_kind(inputs, "chat")},
@@ -98,6 +114,20 @@ def document(slice: ReportSlice, figures: Figures, manifests: Mapping[str, Manif
         "glyphs": {arm: _cells(row) for arm, row in figures.glyphs.items()},
         "repetition_penalties": {arm: _cells(row) for arm, row in figures.repetition_penalties.items()},
         "unparsed": dict(figures.unparsed),
+        "modes": {
+            arm: {name: {mode: _mode(cell) for mode, cell in cells.items()} for name, cells in row.items()}
+            for arm, row in figures.modes.items()
+        },
+        "paired": {
+            arm: {over: {name: _paired(test) for name, test in tests.items()} for over, tests in row.items()}
+            for arm, row in figures.paired.items()
+        },
+        "responses": {
+            arm: {name: cell._asdict() for name, cell in row.items()}
+            for arm, row in figures.responses.items()
+        },
+        "groups": [group._asdict() for group in figures.groups],
+        "judges": {arm: card._asdict() for arm, card in figures.judges.items()},
         "lengths": {
             arm: {str(steps): mean for steps, mean in row.items()} for arm, row in figures.lengths.items()
         },
@@ -134,6 +164,22 @@ def _cells(row: Mapping[Any, Proportion]) -> dict[str, dict[str, Any]]:
         str(name): {"accuracy": cell.accuracy, "ci95": list(cell.ci95), "n": cell.n}
         for name, cell in row.items()
     }
+
+
+def _mode(cell: ModeCell) -> dict[str, Any] | str:
+    if not cell.exists:
+        return "n/a"
+    share = cell.share
+    return {
+        "accuracy": None if share is None else share.accuracy,
+        "ci95": None if share is None else list(share.ci95),
+        "n": 0 if share is None else share.n,
+        "num_unjudged": cell.num_unjudged,
+    }
+
+
+def _paired(test: PairedTest) -> dict[str, Any]:
+    return {"gain": test.gain.gain, "ci95": list(test.gain.ci95), "n": test.gain.n, "p": test.p}
 
 
 def _gate(result: GateResult) -> dict[str, Any]:

@@ -19,6 +19,8 @@ _SUBJECTS = {
     "D_T": "Text-only thoughts",
     "D_SD": "Self-distilled visual thoughts",
     "D_T+D_SD": "Text-only and self-distilled thoughts together",
+    "D_QVQ": "Visual thoughts of another teacher",
+    "D_T+D_QVQ": "Text-only and visual thoughts together",
 }
 
 

@@ -2,28 +2,40 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar, get_args
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
 from spica.artifacts.rows import parse_lines
 from spica.artifacts.types import PromptRow, Quarantined, Score
 from spica.errors import DataError, Fault
-from spica.recipe.schema import Arm
+from spica.recipe.schema import ARM_TASKS, Arm
 
-ARMS: tuple[Arm, ...] = get_args(Arm)
 RowT = TypeVar("RowT", bound=BaseModel)
 DEV = "dev"
 """Score.source of the questions on which the best model is chosen."""
+
+
+UNJUDGED = "unjudged"
+"""Score.method where a language model was needed to judge and there was none."""
 
 
 class Outcome(NamedTuple):
     """A score without its response."""
 
     correct: bool
+    """Mode `repaired`, the headline."""
     parsed: bool
     num_tokens: int
     num_thought_tokens: int
+    num_solution_tokens: int = 0
+    num_thought_words: int = 0
+    num_solution_words: int = 0
+    cut: bool = False
+    """Reached max_tokens."""
+    unjudged: bool = False
+    official: bool | None = None
+    fork: bool | None = None
 
 
 Answers = Mapping[str, Outcome]
@@ -42,6 +54,11 @@ class Outcomes(NamedTuple):
     scores: Mapping[Arm, Mapping[float, Answers]]
     dev_scores: Mapping[Arm, Mapping[float, Answers]]
     headline_penalty: float
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """What is compared, in the order of table 2."""
+        return tuple(self.scores)
 
     def headline(self, arm: Arm) -> Answers:
         """Outcomes on the benchmarks under the headline repetition penalty."""
@@ -103,13 +120,27 @@ def read_outcomes(held_out: Path, scores: Mapping[Arm, Path], headline_penalty: 
             target = on_dev[arm] if row.source == DEV else on_benchmarks[arm]
             answers = target.setdefault(row.repetition_penalty, {})
             if row.id in answers:
-                raise DataError(_fault(f"evaluate-{arm.lower()}", f"two scores of {row.id!r}", "one"))
-            answers[row.id] = Outcome(
-                row.correct, row.extracted is not None, row.num_tokens, row.num_thought_tokens
-            )
+                raise DataError(_fault(f"evaluate-{ARM_TASKS[arm]}", f"two scores of {row.id!r}", "one"))
+            answers[row.id] = _outcome(row)
         _check(arm, "benchmarks", on_benchmarks[arm], items, headline_penalty)
         _check(arm, "dev", on_dev[arm], dev_items, headline_penalty)
     return Outcomes(items, dev_items, on_benchmarks, on_dev, headline_penalty)
+
+
+def _outcome(row: Score) -> Outcome:
+    return Outcome(
+        correct=row.correct,
+        parsed=row.extracted is not None,
+        num_tokens=row.num_tokens,
+        num_thought_tokens=row.num_thought_tokens,
+        num_solution_tokens=row.num_solution_tokens,
+        num_thought_words=row.num_thought_words,
+        num_solution_words=row.num_solution_words,
+        cut=row.finish_reason == "length",
+        unjudged=row.method == UNJUDGED,
+        official=row.official,
+        fork=row.fork,
+    )
 
 
 def _check(
@@ -119,7 +150,7 @@ def _check(
     items: Mapping[str, PromptRow],
     headline_penalty: float,
 ) -> None:
-    where = f"evaluate-{arm.lower()}: {split}"
+    where = f"evaluate-{ARM_TASKS[arm]}: {split}"
     if items and headline_penalty not in answers:
         found = ", ".join(str(penalty) for penalty in sorted(answers)) or "none"
         raise DataError(_fault(where, f"repetition penalties {found}", f"{headline_penalty} among them"))

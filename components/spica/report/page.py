@@ -19,7 +19,6 @@ from spica.report.document import Figures
 from spica.report.gates import interval, points
 from spica.report.headline import BENCHMARK_NAMES, describe, scope
 from spica.report.lineage import NODE_HEIGHT, NODE_WIDTH, draw, label
-from spica.report.outcomes import ARMS
 from spica.report.stats import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,7 +28,14 @@ DESCRIPTIONS: Mapping[Arm, str] = {
     "D_T": "text-only long thoughts",
     "D_SD": "self-distilled visual thoughts",
     "D_T+D_SD": "both",
+    "D_QVQ": "visual thoughts of another teacher",
+    "D_T+D_QVQ": "both",
 }
+SHOWN_META = (
+    *("version", "level", "difficulty", "discipline", "subject", "subfield", "subset"),
+    *("question_type", "answer_type", "glyphs"),
+)
+"""Keys of PromptRow.meta that a case shows; others hold the official row's texts."""
 MAX_JSON = 8_000
 """Characters of one card or slice."""
 BENCHMARK_SHORTS = {"mathverse": "MVe", "mathvision": "MVi", "olympiadbench": "Oly", "mmmu": "MMMU"}
@@ -58,7 +64,7 @@ def render(slice: ReportSlice, figures: Figures, cases: list[Case], manifests: M
         f=figures,
         cases=cases,
         manifests=manifests,
-        arms=ARMS,
+        arms=slice.arms,
         descriptions=DESCRIPTIONS,
         benchmark_names=BENCHMARK_NAMES,
         benchmark_shorts=BENCHMARK_SHORTS,
@@ -68,6 +74,7 @@ def render(slice: ReportSlice, figures: Figures, cases: list[Case], manifests: M
         label=label,
         node=(NODE_WIDTH, NODE_HEIGHT),
         plots=_plots(figures),
+        shown_meta=SHOWN_META,
         describe=describe,
         scope=scope,
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
@@ -81,7 +88,7 @@ def _plots(figures: Figures) -> dict[str, Any]:
     return {
         "steps": {
             arm: plots.steps_panel(arm, figures.by_steps[arm]["text"], figures.by_steps[arm]["visual"], base)
-            for arm in ARMS
+            for arm in figures.by_steps
         },
         "lengths": plots.lengths_panel(figures.lengths),
         "losses": {

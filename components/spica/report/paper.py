@@ -11,6 +11,7 @@ TABLE2: Mapping[str, Mapping[Arm, Mapping[str, float]]] = {
     "72B": {
         "base": {"mathverse": 41.3, "mathvision": 26.1, "olympiadbench": 11.2, "mmmu": 64.5, "mean": 35.78},
         "D_T": {"mathverse": 48.4, "mathvision": 38.8, "olympiadbench": 29.9, "mmmu": 64.6, "mean": 45.43},
+        "D_QVQ": {"mathverse": 37.6, "mathvision": 37.7, "olympiadbench": 25.0, "mmmu": 62.6, "mean": 40.73},
         "D_SD": {"mathverse": 47.4, "mathvision": 35.0, "olympiadbench": 27.2, "mmmu": 65.8, "mean": 43.85},
         "D_T+D_SD": {
             "mathverse": 48.1,
@@ -23,6 +24,7 @@ TABLE2: Mapping[str, Mapping[Arm, Mapping[str, float]]] = {
     "7B": {
         "base": {"mathverse": 24.6, "mathvision": 16.3, "olympiadbench": 5.3, "mmmu": 54.1, "mean": 25.08},
         "D_T": {"mathverse": 32.2, "mathvision": 24.3, "olympiadbench": 9.8, "mmmu": 47.1, "mean": 28.35},
+        "D_QVQ": {"mathverse": 29.2, "mathvision": 20.5, "olympiadbench": 9.0, "mmmu": 48.3, "mean": 26.75},
         "D_SD": {"mathverse": 37.5, "mathvision": 23.1, "olympiadbench": 10.3, "mmmu": 50.7, "mean": 30.40},
         "D_T+D_SD": {
             "mathverse": 36.7,

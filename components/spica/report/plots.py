@@ -29,7 +29,11 @@ _VARIABLES = {
     "#01020b": "var(--arm-d_t-d_sd)",
 }
 INK, MUTED, LINE, ACCENT, *_ARM_COLOURS = _VARIABLES
-ARM_COLOURS = dict(zip(("base", "control", "D_T", "D_SD", "D_T+D_SD"), _ARM_COLOURS, strict=True))
+ARM_COLOURS: dict[str, str] = dict(
+    zip(("base", "control", "D_T", "D_SD", "D_T+D_SD"), _ARM_COLOURS, strict=True)
+)
+# No report compares both visual teachers.
+ARM_COLOURS |= {"D_QVQ": ARM_COLOURS["D_SD"], "D_T+D_QVQ": ARM_COLOURS["D_T+D_SD"]}
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.workspace import Workspace
 from spica.launch.contract import Launcher
+from spica.recipe.schema import ARM_TASKS
 from spica.recipe.slices import ReportSlice
 from spica.report.cases import build_cases
 from spica.report.document import compute, document
-from spica.report.outcomes import ARMS, read_outcomes
+from spica.report.outcomes import read_outcomes
 from spica.report.page import render
 
 _log = logging.getLogger("spica.report")
@@ -21,7 +22,7 @@ def run(slice: ReportSlice, inputs: Mapping[str, Artifact], out: Workspace, laun
 
     Args:
         slice: recipe name, gates, headline repetition penalty.
-        inputs: artifacts by task; `held-out` and `evaluate-ARM` of all five arms must be there, of the
+        inputs: artifacts by task; `held-out` and `evaluate-ARM` of all arms must be there, of the
             others whatever is there is reported.
         out: receives the two files.
         launcher: unused, nothing heavy runs here.
@@ -30,7 +31,7 @@ def run(slice: ReportSlice, inputs: Mapping[str, Artifact], out: Workspace, laun
         DataError: scores and questions do not match.
     """
     held_out = inputs["held-out"].path
-    scores = {arm: inputs[f"evaluate-{arm.lower()}"].path for arm in ARMS}
+    scores = {arm: inputs[f"evaluate-{ARM_TASKS[arm]}"].path for arm in slice.arms}
     outcomes = read_outcomes(held_out, scores, slice.headline_repetition_penalty)
     manifests = {task: artifact.manifest for task, artifact in inputs.items()}
     figures = compute(slice, outcomes, inputs)

@@ -71,3 +71,20 @@ def percent(value: Fraction | float, digits: int = 1) -> str:
     exact = Fraction(value) * 100
     quantum = Decimal(1).scaleb(-digits)
     return str((Decimal(exact.numerator) / Decimal(exact.denominator)).quantize(quantum, ROUND_HALF_UP))
+
+
+def mcnemar(pairs: Sequence[tuple[bool, bool]]) -> float:
+    """Two-sided p value of McNemar's test, exact (binomial), that two models are right equally often.
+
+    Only items on which they differ count (Q. McNemar, Psychometrika 12, 1947); without any the p value is 1.
+
+    Args:
+        pairs: (correct by the model, correct by the one it is compared with), one per item.
+    """
+    gained = sum(model and not over for model, over in pairs)
+    lost = sum(over and not model for model, over in pairs)
+    n, term, tail = gained + lost, 1, 0
+    for k in range(min(gained, lost) + 1):
+        tail += term
+        term = term * (n - k) // (k + 1)
+    return float(min(Fraction(1), Fraction(2 * tail, 2**n)))

@@ -8,7 +8,7 @@ from typing import TypeVar, get_args
 from spica.answers.proportion import Proportion, proportion
 from spica.artifacts.types import PromptRow
 from spica.recipe.schema import Arm, Benchmark, Modality
-from spica.report.outcomes import ARMS, Answers, Outcomes
+from spica.report.outcomes import Answers, Outcomes
 from spica.report.stats import mean
 
 BENCHMARKS: tuple[str, ...] = get_args(Benchmark)
@@ -38,7 +38,7 @@ def table2(outcomes: Outcomes) -> dict[Arm, dict[str, Proportion]]:
     groups = _group(outcomes, lambda item: item.source)
     return {
         arm: {name: accuracy(groups[name], outcomes.headline(arm)) for name in benchmarks_of(outcomes)}
-        for arm in ARMS
+        for arm in outcomes.arms
     }
 
 
@@ -56,7 +56,7 @@ def table3(outcomes: Outcomes) -> dict[Arm, dict[str, Proportion]]:
     levels["Overall"] = mmmu
     return {
         arm: {level: accuracy(items, outcomes.headline(arm)) for level, items in levels.items() if items}
-        for arm in ARMS
+        for arm in outcomes.arms
     }
 
 
@@ -71,7 +71,7 @@ def by_steps(outcomes: Outcomes) -> dict[Arm, dict[Modality, dict[int, Proportio
             modality: {steps: accuracy(items, outcomes.headline(arm)) for steps, items in by_k.items()}
             for modality, by_k in groups.items()
         }
-        for arm in ARMS
+        for arm in outcomes.arms
     }
 
 
@@ -80,7 +80,7 @@ def lengths(outcomes: Outcomes) -> dict[Arm, dict[int, float]]:
     groups = _group(outcomes, lambda item: item.num_steps)
     return {
         arm: {steps: _mean_thought(items, outcomes.headline(arm)) for steps, items in groups.items()}
-        for arm in ARMS
+        for arm in outcomes.arms
     }
 
 
@@ -89,7 +89,7 @@ def benchmark_lengths(outcomes: Outcomes) -> dict[Arm, dict[str, float]]:
     groups = _group(outcomes, lambda item: item.source)
     return {
         arm: {name: _mean_thought(groups[name], outcomes.headline(arm)) for name in benchmarks_of(outcomes)}
-        for arm in ARMS
+        for arm in outcomes.arms
     }
 
 
@@ -97,7 +97,9 @@ def glyphs(outcomes: Outcomes) -> dict[Arm, dict[str, Proportion]]:
     """Accuracy on purely visual items by the fonts of their pictures: seen in training, or held out of it."""
     groups = _group(outcomes, lambda item: item.meta.get("glyphs") if item.modality == "visual" else None)
     order = sorted(groups, reverse=True)
-    return {arm: {name: accuracy(groups[name], outcomes.headline(arm)) for name in order} for arm in ARMS}
+    return {
+        arm: {name: accuracy(groups[name], outcomes.headline(arm)) for name in order} for arm in outcomes.arms
+    }
 
 
 def repetition_penalties(outcomes: Outcomes) -> dict[Arm, dict[float, Proportion]]:
@@ -105,24 +107,26 @@ def repetition_penalties(outcomes: Outcomes) -> dict[Arm, dict[float, Proportion
     items = list(outcomes.benchmarks.values())
     return {
         arm: {penalty: accuracy(items, answers) for penalty, answers in sorted(outcomes.scores[arm].items())}
-        for arm in ARMS
+        for arm in outcomes.arms
     }
 
 
 def unparsed(outcomes: Outcomes) -> dict[Arm, int]:
     """Responses on the benchmarks from which no answer could be read."""
-    return {arm: sum(not answer.parsed for answer in outcomes.headline(arm).values()) for arm in ARMS}
+    return {
+        arm: sum(not answer.parsed for answer in outcomes.headline(arm).values()) for arm in outcomes.arms
+    }
 
 
 def dev_accuracy(outcomes: Outcomes) -> dict[Arm, Proportion]:
     """Accuracy on the dev split."""
-    return {arm: accuracy(outcomes.dev.values(), outcomes.headline_dev(arm)) for arm in ARMS}
+    return {arm: accuracy(outcomes.dev.values(), outcomes.headline_dev(arm)) for arm in outcomes.arms}
 
 
 def best_model(outcomes: Outcomes) -> Arm:
     """The arm with the highest accuracy on dev, never on a benchmark; the first among equals."""
     on_dev = dev_accuracy(outcomes)
-    return max(ARMS, key=lambda arm: on_dev[arm].exact)
+    return max(on_dev, key=lambda arm: on_dev[arm].exact)
 
 
 def _group(outcomes: Outcomes, key: Callable[[PromptRow], Key | None]) -> dict[Key, list[PromptRow]]:

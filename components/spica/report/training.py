@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from spica.artifacts.types import Rollout
 from spica.report.outcomes import read_rows
@@ -25,12 +25,15 @@ class Losses(NamedTuple):
 
 
 class PassRates(BaseModel):
-    """pass_rates.json of a rollouts artifact; rates are shares of rollouts."""
+    """pass_rates.json of a rollouts artifact; rates are shares of rollouts.
 
-    overall: float
-    by_source: dict[str, float]
-    by_num_steps: dict[int, float]
-    correct_histogram: dict[int, int]
+    Where rollouts were cancelled there are no rates: what was cancelled has no verdict.
+    """
+
+    overall: float | None = None
+    by_source: dict[str, float] = Field(default_factory=dict)
+    by_num_steps: dict[int, float] = Field(default_factory=dict)
+    correct_histogram: dict[int, int] = Field(default_factory=dict)
     """Number of right rollouts of a question -> number of questions."""
     verdicts: dict[str, int]
 

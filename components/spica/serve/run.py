@@ -56,7 +56,7 @@ def run(slice: ServeSlice, inputs: Mapping[str, Artifact], out: Workspace, launc
     arm = _best_model(inputs["report"].path / "report.json", inputs)
     held_out = inputs["held-out"].path
     row = choose(read_jsonl(held_out / "dev.jsonl", PromptRow))
-    server = model_server(slice, inputs[f"checkpoint-{arm}"], out.scratch / "server.log", name=arm)
+    server = model_server(slice, inputs[_input_of(arm)], out.scratch / "server.log", name=arm)
     with launcher.serve(server) as endpoint:
         try:
             result = ask_row(slice, endpoint.url, row, held_out, endpoint.model)
@@ -84,9 +84,14 @@ def choose(rows: list[PromptRow]) -> PromptRow:
     return min(visual or rows, key=lambda row: abs((row.num_steps or 1000) - NUM_STEPS))
 
 
+def _input_of(arm: str) -> str:
+    """The visual arms have one name of input, whoever wrote their thoughts."""
+    return f"checkpoint-{arm}".replace("QVQ", "SD")
+
+
 def _best_model(path: Path, inputs: Mapping[str, Artifact]) -> str:
     best = json.loads(path.read_bytes()).get("best_model")
-    if f"checkpoint-{best}" not in inputs:
+    if _input_of(best) not in inputs:
         raise DataError(
             Fault(
                 where=f"{path.name}: best_model",

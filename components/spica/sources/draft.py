@@ -37,6 +37,9 @@ class Draft:
         modality: Where the facts stand.
         num_steps: Steps where the world knows them.
         meta: Official keys worth reporting by.
+        origin: Data set and configuration, where the row says so.
+        response: One that came with the question; None where a teacher has to be asked.
+        teacher: Who wrote it, where the row says so.
     """
 
     id: str
@@ -46,6 +49,9 @@ class Draft:
     pictures: tuple[Path | bytes, ...] = ()
     num_steps: int | None = None
     meta: dict[str, str] = field(default_factory=dict)
+    origin: str = ""
+    response: str | None = None
+    teacher: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class WorldFacts:
 def is_utf8(draft: Draft) -> bool:
     """False when JSON escapes brought in half a character (a lone surrogate)."""
     texts = [draft.id, draft.question, draft.gold.value, *draft.gold.options, *draft.meta.values()]
+    texts += [draft.origin, draft.teacher, draft.response or ""]
     try:
         "".join(texts).encode()
     except UnicodeEncodeError:

@@ -3,6 +3,7 @@ r"""Official answers to typed golds.
 "The answer is B", "(B) 7", "B. 7", "B."    letter B
 "7" with options 3, 7, 0, 5                 letter B
 "7", "The answer is 7.", "1,000", "45°"     number 7, 7, 1000, 45
+"Since a || b, ... Answer: C"               letter C: of a worked answer, what it ends with
 "60%", "1/2", "-3.5"                        number as written
 "Yes."                                      yes_no yes
 "$\frac{1}{2}$", "Red"                      text \frac{1}{2} (LaTeX keeps its case), red
@@ -18,6 +19,7 @@ from spica.sources.wording import LETTERS
 _LEAD = re.compile(
     r"(?:so |thus |therefore,? )?(?:the )?(?:correct |final )?(?:answer|option|choice)(?: is|:)[: ]*", re.I
 )
+_LAST_WORD = re.compile(r"(?:^|[.\s])(?:final )?answer(?: is|:)[: ]*([^\n]{1,100})\Z", re.I)
 _LETTER = re.compile(r"\(?([A-J])\)?")
 _LETTER_AND_TEXT = re.compile(r"(?:\(([A-J])\)|([A-J])[.:)])\s*(.+)", re.DOTALL)
 _LENGTH = r"(?:[mck]?m|in|ft|inch(?:es)?|feet|units?|meters?|dollars?)(?:\^?[23²³])?"
@@ -34,6 +36,31 @@ def parse_gold(answer: str, options: Sequence[str] = ()) -> Gold:
     Raises:
         BadRowError: It is empty or overlong, or there are options and it is none of them.
     """
+    ends_with = _LAST_WORD.search(answer.strip())
+    try:
+        gold = _typed(answer, options)
+    except BadRowError:
+        if not ends_with:
+            raise
+    else:
+        if gold.kind != "text" or not ends_with:
+            return gold
+    return _typed(ends_with[1], options)
+
+
+def keep_gold(answer: str, options: Sequence[str] = ()) -> tuple[Gold, dict[str, str]]:
+    """A typed answer, or the answer as it stands and the reason, for the row's meta.
+
+    For rows that count whatever their answer looks like; `gold_unparsed` in the meta says that nothing can be
+    judged against it.
+    """
+    try:
+        return parse_gold(answer, options), {}
+    except BadRowError as error:
+        return Gold(kind="text", value=answer.strip()[:_MAX_LENGTH]), {"gold_unparsed": str(error)}
+
+
+def _typed(answer: str, options: Sequence[str]) -> Gold:
     text = _LEAD.sub("", answer.strip(), count=1) if _LEAD.match(answer.strip()) else answer.strip()
     text = text.removesuffix(".").strip()
     if len(text) > 2 and text[0] == text[-1] == "$":
@@ -65,6 +92,9 @@ def _letter(text: str, options: Sequence[str]) -> str:
         return single[1]
     if len(by_value) == 1:
         return by_value[0]
+    if single := _LETTER.fullmatch(text.upper()):  # "(b)"
+        if single[1] in letters:
+            return single[1]
     both = _LETTER_AND_TEXT.fullmatch(text)
     named = (both[1] or both[2]) if both else ""
     if both and named in letters and _plain(both[3]) == _plain(options[letters.index(named)]):

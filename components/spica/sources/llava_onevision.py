@@ -18,6 +18,7 @@ from typing import Any
 
 from spica.sources.draft import BadRowError, Draft, Record, world_facts
 from spica.sources.golds import parse_gold
+from spica.sources.known import VQA
 from spica.sources.pictures import embedded
 from spica.sources.wording import split_choices, strip_instructions, take_tags, with_choices
 
@@ -41,6 +42,8 @@ def parse(record: Record) -> list[Draft]:
     if num_tags != len(images) or num_tags != len(asked[0][1]):
         raise BadRowError(f"{num_tags} <image> tags for {len(images)} pictures; all stand in the first turn")
     pictures = tuple(embedded(record, image) for image in images)
+    origin = str(row.get("data_source") or "")
+    domain = {"domain": VQA[origin].domain} if origin in VQA else {}
     row_id = str(record.line if row.get("id") in (None, "") else row["id"])
     drafts = []
     for i, ((text, _), (_, answer)) in enumerate(zip(asked, turns, strict=True)):
@@ -53,7 +56,8 @@ def parse(record: Record) -> list[Draft]:
                 modality=facts.modality or ("visual" if pictures else "text"),
                 pictures=pictures,
                 num_steps=facts.num_steps[i] if facts.num_steps else None,
-                meta={"question_type": "multi-choice" if options else "free-form", **facts.meta},
+                meta={"question_type": "multi-choice" if options else "free-form", **domain, **facts.meta},
+                origin=origin,
             )
         )
     return drafts

@@ -10,23 +10,27 @@ Data card: MMMU/MMMU on the Hub, one config per subject, parquet with up to seve
      "question_type": "multiple-choice", "subfield": "Managerial Accounting"}
 
 `options` is the repr of a Python list. Pictures come in the order of their first tag in question and
-options. An option that is a picture reads "image k", k counting the pictures as sent. Of several accepted
-open answers the first is the gold; all of them stand in meta as `accepted_answers` (JSON).
+options. A picture that is an option, and each of several, reads "image k", k counting the pictures as sent.
+Of several accepted open answers the first is the gold. meta keeps `question`, `options` and `answers` (JSON
+lists) as published.
+
+MMMU_DEV_VAL.tsv of VLMEvalKit has the options in columns A, B, ..., the subject in `category`, no difficulty,
+and writes an open question as a choice between its answer and "Other Answers"; it is read as the open
+question that it was.
 """
 
-import ast
 import json
 import re
-import warnings
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from spica.artifacts.types import Gold
 from spica.sources.draft import BadRowError, Draft, Record, meta_of, text_of, world_facts
-from spica.sources.golds import parse_gold
+from spica.sources.official import official_gold, text_list
 from spica.sources.pictures import embedded
+from spica.sources.tsv import tsv_pictures
 from spica.sources.wording import LETTERS, take_tags, with_choices
 
-FILES = ("validation*.parquet", "validation*.jsonl", "validation*.json")
+FILES = ("validation*.parquet", "validation*.jsonl", "validation*.json", "MMMU_DEV_VAL.tsv")
 MAX_IMAGES = 7
 
 DISCIPLINES = {
@@ -46,80 +50,99 @@ DISCIPLINES = {
 """DOMAIN_CAT2SUB_CAT of MMMU-Benchmark/MMMU (mmmu/utils/data_utils.py)."""
 
 _DISCIPLINE = {subject: discipline for discipline, subjects in DISCIPLINES.items() for subject in subjects}
-_ID = re.compile(r"(?:dev|validation|test)_(\w+)_\d+")
+_ID = re.compile(r"(dev|validation|test)_(\w+)_\d+")
 _TAG = re.compile(r"<image[ _]?(\d)>")
-_MAX_LITERAL = 20_000
+_OTHER = "Other Answers"
+
+
+class _Official(NamedTuple):
+    """A row, whichever file it came in."""
+
+    id: str
+    subject: str
+    question: str
+    options: list[str]
+    answers: list[str]
+    images: Mapping[str, Any]
+    """By number of their tag."""
 
 
 def parse(record: Record) -> list[Draft]:
-    """The one draft of the row.
+    """The one draft of the row; none of a dev row in a file that holds both splits.
 
     Raises:
-        BadRowError: An id without a known subject, options that are no list, tags and pictures that do not
-            match.
+        BadRowError: Another split, no known subject, options that are no list, tags and pictures that do not
+        match.
     """
+    if record.file.suffix == ".tsv" and record.row.get("split") == "dev":
+        return []
     row, facts = record.row, world_facts(record.row)
-    row_id = text_of(row, "id")
-    found = _ID.fullmatch(row_id)
-    if found is None or found[1] not in _DISCIPLINE:
-        raise BadRowError(
-            f"id: SPLIT_SUBJECT_NUMBER with one of the 30 subjects is needed, found {row_id!r:.60}"
-        )
-    raw_options = _text_list(row.get("options") or "[]", "options")
-    question, tags = take_tags(text_of(row, "question"))
-    order = list(
-        dict.fromkeys([*tags, *(number for option in raw_options for number in _TAG.findall(option))])
-    )
-    shown = [str(i) for i in range(1, MAX_IMAGES + 1) if row.get(f"image_{i}") is not None]
-    if sorted(order) != shown:
-        raise BadRowError(f"tags name pictures {', '.join(sorted(order))}, the row holds {', '.join(shown)}")
-    options = [
-        _TAG.sub(lambda tag: f"image {order.index(tag[1]) + 1}", option).strip() for option in raw_options
-    ]
-    gold, accepted = _gold(row, options)
+    given = _of_table(record) if record.file.suffix == ".tsv" else _of_row(row)
+    if given.subject not in _DISCIPLINE:
+        raise BadRowError(f"subject: one of the 30 subjects is needed, found {given.subject!r:.60}")
+    tags = [tag for text in (given.question, *given.options) for tag in _TAG.findall(text)]
+    order = list(dict.fromkeys(tags)) or list(given.images)
+    if not set(order) <= given.images.keys():
+        missing = ", ".join(sorted(set(order) - given.images.keys()))
+        raise BadRowError(f"tags name picture {missing}, the row holds {', '.join(given.images) or 'none'}")
+    options = [_numbered(option, order) for option in given.options]
+    question = _numbered(given.question, order) if len(order) > 1 else take_tags(given.question)[0]
+    gold, remarks = official_gold(given.answers[0], options, accepted=tuple(given.answers[1:]))
     return [
         Draft(
-            id=row_id,
+            id=given.id,
             question=with_choices(question, options),
             gold=gold,
             modality=facts.modality or "visual",
-            pictures=tuple(embedded(record, row[f"image_{number}"]) for number in order),
+            pictures=tuple(embedded(record, given.images[number]) for number in order),
             num_steps=facts.num_steps[0] if facts.num_steps else None,
-            meta=meta_of(
-                row, difficulty="topic_difficulty", question_type="question_type", subfield="subfield"
-            )
-            | {"subject": found[1], "discipline": _DISCIPLINE[found[1]]}
-            | ({"accepted_answers": json.dumps(accepted)} if len(accepted) > 1 else {})
-            | facts.meta,
+            meta=meta_of(row, difficulty="topic_difficulty", subfield="subfield")
+            | {"question_type": "multiple-choice" if options else "open"}
+            | {"subject": given.subject, "discipline": _DISCIPLINE[given.subject]}
+            | facts.meta
+            | {"question": given.question, "answers": json.dumps(given.answers, ensure_ascii=False)}
+            | ({"options": json.dumps(given.options, ensure_ascii=False)} if given.options else {})
+            | remarks,
         )
     ]
 
 
-def _gold(row: Any, options: list[str]) -> tuple[Gold, list[str]]:
+def _numbered(text: str, order: list[str]) -> str:
+    return _TAG.sub(lambda tag: f"image {order.index(tag[1]) + 1}", text).strip()
+
+
+def _of_row(row: Mapping[str, Any]) -> _Official:
+    row_id = text_of(row, "id")
+    found = _ID.fullmatch(row_id)
+    if found is None:
+        raise BadRowError(f"id: SPLIT_SUBJECT_NUMBER is needed, found {row_id!r:.60}")
+    if found[1] != "validation":
+        raise BadRowError(f"id {row_id!r:.60}: a row of split {found[1]}, validation is needed")
+    options = text_list(row.get("options"), "options", len(LETTERS))
+    images = {str(i): image for i in range(1, MAX_IMAGES + 1) if (image := row.get(f"image_{i}")) is not None}
+    return _Official(row_id, found[2], text_of(row, "question"), options, _answers(row, options), images)
+
+
+def _of_table(record: Record) -> _Official:
+    row = record.row
+    if row.get("split", "validation") != "validation":
+        raise BadRowError(f"split: a row of {row['split']!r:.40}, validation is needed")
+    options = [str(row[letter]) for letter in LETTERS if letter in row]
+    subject = text_of(row, "category").replace(" ", "_")
+    images = {str(i): image for i, image in enumerate(tsv_pictures(row.get("image")), start=1)}
+    row_id = str(row.get("id") or f"validation_{subject}_{text_of(row, 'index')}")
+    if options[1:] == [_OTHER]:
+        answers = text_list(options[0], "A", len(LETTERS)) if options[0].startswith("[") else [options[0]]
+        return _Official(row_id, subject, text_of(row, "question"), [], answers, images)
+    return _Official(row_id, subject, text_of(row, "question"), options, _answers(row, options), images)
+
+
+def _answers(row: Mapping[str, Any], options: list[str]) -> list[str]:
+    """The letter of a choice; the accepted answers of an open question, whose `answer` may be a list."""
     answer = row.get("answer")
-    accepted = [answer]
     if not options and isinstance(answer, list | str) and str(answer).startswith("["):
-        accepted = _text_list(answer, "answer")
-    if not accepted:
-        raise BadRowError("answer: it is an empty list")
-    return parse_gold(text_of({"answer": accepted[0]}, "answer"), options), [
-        str(answer) for answer in accepted
-    ]
-
-
-def _text_list(value: Any, key: str) -> list[str]:
-    """A list of texts, or the repr of one; only literals are read, nothing is run."""
-    if isinstance(value, str) and len(value) <= _MAX_LITERAL:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # LaTeX in a repr looks like an unknown escape
-                value = ast.literal_eval(value)
-        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-            raise BadRowError(f"{key}: the repr of a list is needed") from error
-    if (
-        not isinstance(value, list)
-        or len(value) > len(LETTERS)
-        or not all(isinstance(v, str | int | float) for v in value)
-    ):
-        raise BadRowError(f"{key}: a list of up to {len(LETTERS)} texts is needed")
-    return [str(item) for item in value]
+        answers = text_list(answer, "answer", len(LETTERS))
+        if not answers:
+            raise BadRowError("answer: it is an empty list")
+        return answers
+    return [text_of(row, "answer")]

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
+from PIL import ImageOps, UnidentifiedImageError
 
 from spica.artifacts.names import relative_name
 from spica.artifacts.types import Image
@@ -18,6 +19,8 @@ from spica.sources.draft import BadRowError, Record
 
 MAX_PIXELS = 16_000_000
 """Larger pictures are refused from their header, before any pixel is decoded."""
+MAX_ASPECT = 200
+"""Qwen2-VL's processor refuses thinner ones (smart_resize in transformers), LLaMA-Factory distorts them."""
 MAX_BYTES = 64_000_000
 FORMATS = ("PNG", "JPEG", "WEBP")
 
@@ -67,10 +70,15 @@ def embedded(record: Record, value: Any, folders: Sequence[str] = (".", "images"
 
 
 def decode(picture: Path | bytes) -> Pillow.Image:
-    """The picture as RGB. Alpha is dropped, as the authors' script does (`Image.open(path).convert("RGB")`).
+    """The picture as RGB, upright.
+
+    Alpha is dropped, as the authors' script does (`Image.open(path).convert("RGB")`). Unlike there, EXIF's
+    orientation is applied, since text that lies on its side is another picture than the one people see, and
+    16-bit grey is scaled to 8 bits, of which plain conversion makes white. CMYK becomes RGB.
 
     Raises:
-        BadRowError: Not PNG, JPEG or WEBP, more than 16 megapixels, or damaged.
+        BadRowError: Not PNG, JPEG or WEBP, more than 16 megapixels, sides of more than 1:200, several frames,
+            or damaged.
     """
     if not isinstance(picture, bytes) and picture.stat().st_size > MAX_BYTES:
         raise BadRowError(f"picture file of {picture.stat().st_size} bytes, at most {MAX_BYTES}")
@@ -81,17 +89,32 @@ def decode(picture: Path | bytes) -> Pillow.Image:
                 "ignore"
             )  # Pillow warns of odd palettes and of sizes that are refused below
             opened = Pillow.open(io.BytesIO(data), formats=FORMATS)
-            if opened.width * opened.height > MAX_PIXELS:
-                raise BadRowError(
-                    f"picture of {opened.width}x{opened.height} pixels, at most {MAX_PIXELS} in all"
-                )
-            return opened.convert("RGB")
+            _check_shape(opened)
+            return _rgb(ImageOps.exif_transpose(opened))
     except BadRowError:
         raise
     except UnidentifiedImageError as error:  # its message holds a memory address, new in each process
         raise BadRowError(f"picture corrupt or not {', '.join(FORMATS)}: unknown format") from error
     except Exception as error:  # on hostile bytes Pillow's decoders raise whatever they trip over
         raise BadRowError(f"picture corrupt or not {', '.join(FORMATS)}: {error}"[:200]) from error
+
+
+def _check_shape(opened: Pillow.Image) -> None:
+    """Refuses by what the header says, before any pixel is decoded."""
+    width, height = opened.size
+    if width * height > MAX_PIXELS:
+        raise BadRowError(f"picture of {width}x{height} pixels, at most {MAX_PIXELS} in all")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise BadRowError(f"picture of {width}x{height} pixels, its sides at most 1:{MAX_ASPECT}")
+    if (num_frames := getattr(opened, "n_frames", 1)) > 1:
+        raise BadRowError(f"picture with {num_frames} frames: which one is meant is not known")
+
+
+def _rgb(picture: Pillow.Image) -> Pillow.Image:
+    if picture.mode.startswith("I") or picture.mode == "F":  # 16 bits per pixel, in PNG always grey
+        grey = np.clip(np.asarray(picture, dtype=np.float64) / 257, 0, 255)
+        return Pillow.fromarray(grey.round().astype(np.uint8), "L").convert("RGB")
+    return picture.convert("RGB")
 
 
 def write_png(rgb: Pillow.Image, out: Path) -> Image:

@@ -1,4 +1,4 @@
-"""Reading the files that official data comes in: JSON arrays, JSON Lines and parquet."""
+"""Reading the files that official data comes in: JSON arrays, JSON Lines, parquet and TSV."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 from spica.artifacts.types import Quarantined
 from spica.errors import DataError, Fault, PrerequisiteError
 from spica.sources.draft import Record
+from spica.sources.tsv import tsv_rows
 
 
 def find_files(folder: Path, patterns: Sequence[str]) -> list[Path]:
@@ -57,6 +58,8 @@ def _rows(file: Path) -> Iterator[tuple[int, Any]]:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     yield number, _parse_line(line)
+    elif file.suffix == ".tsv":
+        yield from tsv_rows(file)
     else:
         yield from enumerate(_array(file), start=1)
 
@@ -95,7 +98,7 @@ def _parquet_rows(file: Path) -> Iterator[Mapping[str, Any]]:
             )
         ) from error
     try:
-        for batch in parquet.ParquetFile(file).iter_batches(batch_size=64):
+        for batch in parquet.ParquetFile(file, pre_buffer=False).iter_batches(batch_size=64):
             yield from batch.to_pylist()
     except (OSError, ValueError) as error:
         raise DataError(

@@ -10,15 +10,23 @@ import re
 from collections.abc import Sequence
 
 LETTERS = "ABCDEFGHIJ"
+PREFIX = r"Please first think deeply about the question, and then put the final answer in \boxed{}."
+"""Stands before every question of the authors' files (README of their repository, quick start)."""
 
 _TAG = re.compile(r"<(?:image|img)[ _]?(\d*)>")
 _QUESTION = re.compile(r"^[ \t]*Question:[ \t]*", re.MULTILINE)
 _LEAD_IN_CUE = re.compile(r"\b(hint|answer|choices?|select|choose|perform|reasoning|solve)\b", re.IGNORECASE)
 _HINT_LINE = re.compile(r"\AHint:[^\n]*\n")
+_LEAD_IN_LINE = re.compile(
+    r"\A(?:Based on|According to) the (?:image|figure|diagram|picture)[^\n]*\b"
+    r"(?:select|choose|answer)\b[^\n]*\bquestion:?[ \t]*\n",
+    re.IGNORECASE,
+)
 _SHORT_ANSWER = re.compile(
-    r"(?:short|quick|concise) (?:answer|response)\b.*"
+    r"(?:short|quick|concise|brief) (?:answer|response)\b.*"
     r"|(?:please )?(?:answer|provide|give|your (?:answer|response)|keep|be|write|offer|make|ensure|respond)\b"
-    r".*\b(?:brief(?:ly)?|brevity|short|succinct|concise|terse|word|phrase|directly|direct|letter|yes or no)"
+    r".*\b(?:brief(?:ly)?|brevity|short|succinct|concise|compact|terse|to the point|word|phrase|number"
+    r"|directly|direct|letter|yes or no)"
     r".*",
     re.IGNORECASE,
 )
@@ -50,11 +58,16 @@ def strip_instructions(text: str) -> str:
     found = _QUESTION.search(text)
     if found and (found.start() == 0 or _LEAD_IN_CUE.search(text[: found.start()])):
         text = text[found.end() :]
-    text = _HINT_LINE.sub("", text).strip()
+    text = _LEAD_IN_LINE.sub("", _HINT_LINE.sub("", text)).strip()
     head, newline, last = text.rpartition("\n")
     if newline and len(last) <= _MAX_SUFFIX and _SHORT_ANSWER.fullmatch(last.strip()):
         text = head.rstrip()
     return text
+
+
+def strip_prefix(text: str) -> str:
+    """The question without the authors' prefix, which the recipe puts before every question."""
+    return text.lstrip().removeprefix(PREFIX).strip()
 
 
 def split_choices(text: str) -> tuple[str, tuple[str, ...]]:

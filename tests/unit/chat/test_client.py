@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -414,7 +415,7 @@ async def test_a_url_that_cannot_be_asked_is_refused_without_showing_secrets(url
     with pytest.raises(EndpointError) as error:
         await ask(url)
     assert error.value.faults[0].where == "endpoint URL"
-    assert error.value.faults[0].next.startswith("correct --url, or models.teacher.url in the recipe")
+    assert error.value.faults[0].next.startswith("correct --url, or the teacher's url in the recipe")
     assert KEY not in str(error.value)
 
 
@@ -473,3 +474,64 @@ async def test_a_thought_sent_apart_is_kept_apart() -> None:
     async with serving(scripted(handler)) as url:
         [(_, result)] = await ask(url)
     assert result == ChatResult(r"\boxed{4}", "stop", 5, "c4;")
+
+
+def hopeless(request: ChatRequest, at: int) -> ChatRequest:
+    return replace(request, is_hopeless=lambda num_tokens: num_tokens >= at)
+
+
+async def test_a_hopeless_request_is_cut_off_and_the_endpoint_notices() -> None:
+    gone, bodies = asyncio.Event(), []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        bodies.append(await request.json())
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            for number in range(1, 10_000):
+                event = piece("w") | {"usage": {"completion_tokens": number}}
+                await response.write(f"data: {json.dumps(event)}\n\n".encode())
+                await asyncio.sleep(0.002)
+        except ConnectionError:
+            gone.set()
+        return response
+
+    async with serving(scripted(handler)) as url:
+        [(_, result)] = await ask(url, hopeless(question(), at=7))
+        await asyncio.wait_for(gone.wait(), 5)
+    assert result.finish_reason == "cancelled"
+    assert 7 <= result.num_tokens < 100
+    assert bodies[0]["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+
+
+async def test_an_endpoint_that_refuses_to_count_is_asked_without_and_not_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    counting = []
+
+    async def handler(request: web.Request) -> web.Response:
+        counting.append("continuous_usage_stats" in (await request.json())["stream_options"])
+        if counting[-1]:
+            return web.json_response({"error": {"type": "unknown_parameter"}}, status=400)
+        return sse(piece("7", "stop"))
+
+    async with serving(scripted(handler)) as url:
+        answers = await ask(url, *(hopeless(question(n), at=0) for n in range(3)), concurrency=1)
+    assert [result.text for _, result in answers] == ["7", "7", "7"]
+    assert counting == [True, False, False, False]
+    assert caplog.text.count("counts no tokens while it streams: nothing is cancelled") == 1
+
+
+async def test_a_long_answer_is_read_in_strides_and_arrives_whole() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for number in range(300):
+            await response.write(f"data: {json.dumps(piece(f'{number},'))}\n\n".encode())
+            await asyncio.sleep(0.003)
+        await response.write(f"data: {json.dumps(piece(None, 'stop'))}\n\ndata: [DONE]\n\n".encode())
+        return response
+
+    async with serving(scripted(handler)) as url:
+        [(_, result)] = await ask(url, question())
+    assert result.text == "".join(f"{number}," for number in range(300))

@@ -80,3 +80,12 @@ def test_the_digest_changes_with_a_byte_of_text_or_picture(root: Path) -> None:
     (root / "images" / "a.png").write_bytes(PNG + b".")
     after = prompt_digest(build_messages(PROMPT, row("images/a.png"), root))
     assert len(before | {after}) == 3
+
+
+def test_without_a_prefix_the_question_stands_alone(tmp_path: Path) -> None:
+    gold = Gold(kind="number", value="7")
+    row = PromptRow(id="q", source="s", question="c+h=?", gold=gold, modality="text")
+
+    assert build_messages(Prompt(system="", prefix=""), row, tmp_path) == [
+        {"role": "user", "content": "c+h=?"}
+    ]

@@ -71,3 +71,33 @@ async def test_surrogates_are_paired_across_pieces_or_replaced() -> None:
 async def test_a_broken_stream_is_a_fault(chunks: tuple[bytes, ...], message: str) -> None:
     with pytest.raises(StreamFault, match=message):
         await read(*chunks)
+
+
+def counted(num_tokens: int) -> bytes:
+    return PIECE.replace(b"]}\n", b'], "usage": {"completion_tokens": %d}}\n' % num_tokens)
+
+
+async def test_a_hopeless_answer_is_left_with_the_tokens_that_came() -> None:
+    chunks = stream(counted(3), counted(5) + counted(6), counted(9), STOP, USAGE, DONE)
+
+    result = await read_stream(chunks, 10, lambda num_tokens: num_tokens > 5)
+
+    assert result == ChatResult("aéaéaé", "cancelled", 6)
+
+
+async def test_an_answer_that_is_over_is_never_left() -> None:
+    chunks = stream(counted(3), STOP, USAGE, DONE)
+
+    assert await read_stream(chunks, 10, lambda num_tokens: num_tokens > 3) == ChatResult("aé", "stop", 9)
+
+
+async def test_pieces_are_no_tokens_and_leave_nothing() -> None:
+    chunks = stream(PIECE, PIECE, PIECE, STOP, USAGE, DONE)
+
+    assert (await read_stream(chunks, 10, lambda num_tokens: True)).finish_reason == "stop"
+
+
+async def test_a_count_from_the_middle_does_not_stand_for_the_last_one() -> None:
+    with pytest.raises(StreamFault, match="before the token usage"):
+        await read(counted(3), STOP)
+    assert (await read(counted(1), PIECE, PIECE, STOP, DONE)).num_tokens == 3

@@ -11,6 +11,7 @@ from spica.cluster.finding import State
 from spica.cluster.operators import examine_init_container, examine_kueue, examine_storage_initializer
 from spica.cluster.steps import Steps, step_checks
 from spica.errors import RecipeError
+from spica.recipe.keys import KeyVariables
 from spica.recipe.load import load_recipe
 from spica.recipe.schema import Kubernetes, Secrets
 
@@ -19,6 +20,7 @@ from ...fakes.cluster import FakeCluster, Object
 STORAGE = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_REGION")
 S3_ENDPOINT = "serving.kserve.io/s3-endpoint"
 STEPS = Steps("kubeflow", "pipeline-runner")
+KEYS, NO_KEYS = KeyVariables("KEY", None, None), KeyVariables(None, None, None)
 
 
 class Authorising(FakeCluster):
@@ -66,8 +68,8 @@ def faults(found: Any) -> dict[str, str]:
     return {finding.check: finding.found for finding in found if finding.state is not State.OK}
 
 
-def of_steps(cluster: Any, kubernetes: Kubernetes, api_key_env: str | None = None) -> dict[str, str]:
-    checks = step_checks(cluster, STEPS, kubernetes, api_key_env)
+def of_steps(cluster: Any, kubernetes: Kubernetes, keys: KeyVariables = NO_KEYS) -> dict[str, str]:
+    checks = step_checks(cluster, STEPS, kubernetes, keys)
     return faults(finding for _, check in checks for finding in check())
 
 
@@ -75,7 +77,7 @@ def test_everything_that_the_steps_of_a_standalone_kfp_need_is_asked_for_where_t
     cluster.add("ServiceAccount", "pipeline-runner", metadata={"namespace": "kubeflow"})
     pull = {"imagePullSecrets": [{"name": "our-registry"}]}
     cluster.add("ServiceAccount", "spica-train", **pull)
-    said = of_steps(cluster, kubernetes(teacher="ours", proxy="way-out", ca_bundle="our-ca"), "KEY")
+    said = of_steps(cluster, kubernetes(teacher="ours", proxy="way-out", ca_bundle="our-ca"), KEYS)
     assert said.pop("rights of kubeflow:pipeline-runner").startswith("forbidden: create pytorchjobs")
     assert said == {
         "rights of kubeflow:pipeline-runner at home": "forbidden: get pods",
@@ -135,7 +137,7 @@ def test_steps_are_written_as_namespace_and_account(text: str) -> None:
 
 
 def test_a_storage_secret_must_tell_kserve_of_the_certificates_that_the_profile_names(cluster: Any) -> None:
-    storage = next(named(kubernetes(ca_bundle="our-ca"), None))
+    storage = next(named(kubernetes(ca_bundle="our-ca"), NO_KEYS))
     annotations = {S3_ENDPOINT: "minio:9000", "serving.kserve.io/s3-cabundle-configmap": "another"}
     secret(cluster, "spica-s3", "team", *STORAGE, **annotations)
     said = faults(examine_named(cluster, storage))
@@ -145,7 +147,7 @@ def test_a_storage_secret_must_tell_kserve_of_the_certificates_that_the_profile_
 
 def test_an_empty_value_counts_as_missing_and_none_is_shown(cluster: Any) -> None:
     cluster.add("Secret", "spica-s3", data={**dict.fromkeys(STORAGE, "aHVzaA=="), "AWS_REGION": ""})
-    [finding] = examine_named(cluster, next(named(kubernetes(), None)))
+    [finding] = examine_named(cluster, next(named(kubernetes(), NO_KEYS)))
     assert finding.found == "without AWS_REGION"
 
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from spica.artifacts.manifest import Artifact, Execution, Manifest
 from spica.artifacts.rows import write_jsonl
 from spica.artifacts.types import Gold, Kind, PromptRow, Rollout
 from spica.artifacts.types import Image as Picture
 from spica.artifacts.workspace import Workspace
-from spica.dataset.run import choose_val, run
+from spica.dataset.run import run
 from spica.errors import DataError
 from spica.recipe.slices import DatasetSlice
 
@@ -51,6 +52,9 @@ def prompt(id: str, question: str = "c+h=?", *pictures: str, **changes: Any) -> 
         "gold": Gold(kind="number", value="3"),
         "modality": "visual" if pictures else "text",
         "num_steps": 2,
+        "origin": "GEOS(MathV360K)",
+        "license": "CC0-1.0",
+        "meta": {"domain": "geometry"},
     }
     return PromptRow.model_validate(row | changes)
 
@@ -80,16 +84,19 @@ class Inputs:
         self.folder = folder
         self.prompts: list[PromptRow] = []
         self.kept: list[Rollout] = []
+        self.rejected: list[Rollout] = []
         self.benchmarks: list[PromptRow] = []
         self.dev: list[PromptRow] = []
-        (folder / "prompts" / "images").mkdir(parents=True)
+        for artifact in ("prompts", "held-out"):
+            (folder / artifact / "images").mkdir(parents=True)
 
     def add(self, row: PromptRow, kept: Rollout | None = None) -> None:
         self.prompts.append(row)
         self.kept.append(kept or rollout(row.id))
 
     def picture(self, name: str, data: bytes) -> None:
-        (self.folder / "prompts" / "images" / f"{name}.png").write_bytes(data)
+        for artifact in ("prompts", "held-out"):
+            (self.folder / artifact / "images" / f"{name}.png").write_bytes(data)
 
     def write(self) -> Mapping[str, Artifact]:
         files = {
@@ -101,12 +108,13 @@ class Inputs:
             (self.folder / name).mkdir(exist_ok=True)
             write_jsonl(self.folder / name / file, rows)
         write_jsonl(self.folder / "held-out" / "dev.jsonl", self.dev)
+        write_jsonl(self.folder / "rollouts" / "rollouts.jsonl", [*self.kept, *self.rejected])
         verdicts = {"correct": len(self.kept), "malformed": 2, "refused": 1}
         rates = self.folder / "rollouts" / "pass_rates.json"
         rates.write_text(json.dumps({"verdicts": verdicts}), encoding="utf-8")
         return {
             name: Artifact(manifest("prompts", {}), "", lambda _, path=self.folder / name: path)
-            for name in files
+            for name in (*files, "student")
         }
 
 
@@ -137,12 +145,15 @@ def manifest(kind: Kind, metrics: Mapping[str, Any]) -> Manifest:
     )
 
 
-def stage(response: str = "thought", num_val: int = 0, max_bad_fraction: float = 1.0) -> DatasetSlice:
+def stage(
+    response: str = "thought", num_val: int = 0, max_bad_fraction: float = 1.0, **selection: Any
+) -> DatasetSlice:
     return DatasetSlice.model_validate(
         {
             "seed": 7,
             "prompt": {"system": "You are a helpful assistant.", "prefix": "Please think."},
             "dataset": {"num_val": num_val, "max_bad_fraction": max_bad_fraction},
+            "selection": selection,
             "response": response,
         }
     )
@@ -186,8 +197,12 @@ def test_a_row_has_the_schema_of_the_paper(inputs: Inputs, tmp_path: Path) -> No
             ],
             "images": ["images/a.png"],
             "source": "geos",
+            "origin": "GEOS(MathV360K)",
+            "license": "CC0-1.0",
+            "domain": "geometry",
             "num_steps": 2,
             "gold": "3",
+            "pass_rate": "1/1",
             "teacher": "qvq",
             "prompt_digest": "9a",
             "temperature": 0.7,
@@ -216,8 +231,12 @@ def test_a_row_of_the_control_arm_answers_with_the_box_alone(inputs: Inputs, tmp
             ],
             "images": [],
             "source": "geos",
+            "origin": "GEOS(MathV360K)",
+            "license": "CC0-1.0",
+            "domain": "geometry",
             "num_steps": 2,
             "gold": "3",
+            "pass_rate": "1/1",
             "teacher": "gold",
             "prompt_digest": "9a",
         }
@@ -263,7 +282,6 @@ def test_the_split_takes_the_first_hashes_and_is_the_same_for_thoughts_and_answe
         assert {row["id"] for row in one.val} == {id for _, id in by_hash[:5]}
         assert len(one.train) == 15
         assert not {row["id"] for row in one.val} & {row["id"] for row in one.train}
-    assert choose_val(["a", "b"], 0, 7) == frozenset()
 
 
 def test_a_question_with_equal_words_and_pixels_is_a_duplicate(inputs: Inputs, tmp_path: Path) -> None:
@@ -364,7 +382,9 @@ def test_fewer_rows_than_are_held_out_stop_the_stage(inputs: Inputs, tmp_path: P
 def test_the_card_counts_sources_steps_and_lengths(inputs: Inputs, tmp_path: Path) -> None:
     inputs.add(prompt("q0", "1"), rollout("q0", num_tokens=16))
     inputs.add(prompt("q1", "2", num_steps=5), rollout("q1", num_tokens=17))
-    inputs.add(prompt("q2", "3", num_steps=None, source="clevr"), rollout("q2", num_tokens=100))
+    inputs.add(prompt("q2", "3", num_steps=None, source="clevr", license=""), rollout("q2", num_tokens=2500))
+    inputs.rejected += [rollout("q1", index=2, verdict="wrong")]
+    inputs.rejected += [rollout("q2", index=i, verdict="wrong") for i in (2, 3)]
     inputs.prompts.append(prompt("unsolved", "4"))
     out = Output(stage(num_val=1), inputs.write(), tmp_path / "out")
     assert out.card == {
@@ -372,25 +392,33 @@ def test_the_card_counts_sources_steps_and_lengths(inputs: Inputs, tmp_path: Pat
         "num_rows": 3,
         "num_val": 1,
         "num_with_pictures": 0,
+        "num_by_domain": {"geometry": 3},
         "num_by_source": {"clevr": 1, "geos": 2},
-        "num_by_num_steps": {"2": 1, "5": 1},
+        "num_by_teacher": {"qvq": 3},
+        "num_by_license": {"CC0-1.0": 2, "none": 1},
+        "num_by_pass_rate": {"1/1": 1, "1/2": 1, "1/3": 1},
+        "num_by_num_steps": {"2": 1, "5": 1, "none": 1},
+        "num_by_length_bin": {"(0,2000]": 2, "(2000,4000]": 1},
         "response_length": {
             "unit": "tokens",
             "min": 16,
-            "mean": 44.3,
-            "max": 100,
-            "histogram": {"1-16": 1, "17-32": 1, "65-128": 1},
+            "mean": 844.3,
+            "max": 2500,
+            "histogram": {"1-16": 1, "17-32": 1, "2049-4096": 1},
         },
         "refused": {
-            "unsolved": {"num": 1, "reason": "no rollout was correct"},
+            "unsolved": {"num": 1, "reason": "no rollout was kept"},
             "rollouts": {"num": 3, "reasons": {"malformed": 2, "refused": 1}},
             "quarantined": {"num": 0, "reasons": {}},
             "duplicates": {"num": 0, "reason": "same question and pixels as another row", "examples": []},
             "contaminated": {
                 "num": 0,
-                "reason": "same question and pixels as a benchmark or dev row",
+                "reason": "asked by a benchmark or dev; see contamination.json",
                 "examples": [],
             },
+            "near_hits": {"num": 0, "reason": "kept; see contamination.json"},
+            "other_length": {"num": 0, "reason": "outside of length_bin"},
+            "not_drawn": {"num": 0, "reason": "more than num_rows"},
         },
     }
     assert out.metrics == {
@@ -399,4 +427,72 @@ def test_the_card_counts_sources_steps_and_lengths(inputs: Inputs, tmp_path: Pat
         "num_quarantined": 0,
         "num_duplicates": 0,
         "num_contaminated": 0,
+        "num_near_hits": 0,
     }
+
+
+def test_several_trajectories_of_a_question_have_ids_of_their_own_and_are_held_out_together(
+    inputs: Inputs, tmp_path: Path
+) -> None:
+    for number in range(6):
+        inputs.add(prompt(f"q{number}", f"question {number}"), rollout(f"q{number}", index=0))
+        inputs.kept.append(rollout(f"q{number}", index=2, num_tokens=30))
+    inputs.kept.append(rollout("q1", index=2))
+    out = Output(stage(num_val=3), inputs.write(), tmp_path / "out")
+    ids = {row["id"] for row in (*out.train, *out.val)}
+    assert ids == {f"q{number}#{index}" for number in range(6) for index in (0, 2)}
+    assert len(out.val) == 4  # whole questions, so one row more than asked for
+    assert not {row["id"][:2] for row in out.train} & {row["id"][:2] for row in out.val}
+    assert out.quarantine == ["kept.jsonl:13: q1: a second row of rollout 2"]
+
+
+def test_rows_are_drawn_by_seed_after_those_of_val_are_held_out(inputs: Inputs, tmp_path: Path) -> None:
+    for number in range(20):
+        inputs.add(prompt(f"q{number}", f"question {number}"))
+    written = inputs.write()
+    few = Output(stage(num_val=3, num_rows=5), written, tmp_path / "few")
+    more = Output(stage(num_val=3, num_rows=10), written, tmp_path / "more")
+    assert few.val == more.val
+    assert len(few.train) == 5
+    assert {row["id"] for row in few.train} < {row["id"] for row in more.train}
+    assert few.card["refused"]["not_drawn"]["num"] == 12
+    control = Output(stage("answer", num_val=3, num_rows=5), written, tmp_path / "control")
+    assert [row["id"] for row in control.train] == [row["id"] for row in few.train]
+
+
+def test_a_length_bin_leaves_out_its_lower_bound_and_holds_its_upper_one_by_the_students_tokenizer(
+    inputs: Inputs, tmp_path: Path
+) -> None:
+    vocabulary = {"[UNK]": 0}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    (inputs.folder / "student").mkdir()
+    tokenizer.save(str(inputs.folder / "student" / "tokenizer.json"))
+    for num_words in (4, 5, 6, 7):
+        thought = "<|begin_of_thought|> " + "x " * (num_words - 1)
+        inputs.add(
+            prompt(f"q{num_words}", f"{num_words}?"), rollout(f"q{num_words}", response=thought.strip())
+        )
+    written = inputs.write()
+    out = Output(stage(length_bin=(4, 6)), written, tmp_path / "out")
+    assert [(row["id"], row["num_tokens"]) for row in out.train] == [("q5", 5), ("q6", 6)]
+    assert out.card["response_length"]["unit"] == "tokens of the student's tokenizer"
+    assert out.card["refused"]["other_length"]["num"] == 2
+    control = Output(stage("answer", length_bin=(4, 6)), written, tmp_path / "control")
+    assert [row["id"] for row in control.train] == ["q5", "q6"]
+    with pytest.raises(DataError, match="0 usable rows of 100 to 200 tokens"):
+        Output(stage(length_bin=(100, 200)), written, tmp_path / "none")
+
+
+def test_what_is_near_a_test_row_is_written_down(inputs: Inputs, tmp_path: Path) -> None:
+    text = "A train leaves at noon and runs 60 miles an hour; when is it in Rome"
+    inputs.add(prompt("q0", text.replace("noon", "nine")))
+    inputs.add(prompt("q1", "Something else"))
+    inputs.benchmarks.append(prompt("m-1", text, source="mathverse"))
+    out = Output(stage(), inputs.write(), tmp_path / "out")
+    found = out.json("contamination.json")
+    assert [row["id"] for row in out.train] == ["q1"]
+    assert (found["num_training_rows"], found["num_test_rows"], found["num_hits"]) == (2, 1, 1)
+    assert found["hits"] == [
+        {"id": "q0", "other": "mathverse/m-1", "by": "words", "overlap": 0.938, "correlation": None}
+    ]

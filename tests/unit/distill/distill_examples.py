@@ -89,12 +89,19 @@ def prompts(folder: Path, num: int) -> Artifact:
 def make_slice(url: str | None, **changes: Any) -> DistillSlice:
     teacher = None if url is None else {"url": url, "model": "miniature-teacher"} | changes.pop("teacher", {})
     requests = {"concurrency": 8, "request_timeout_s": 5.0, "max_attempts": 12} | changes.pop("requests", {})
-    rollouts = {"num_rollouts": 3, "temperature": 0.7, "top_p": 1.0, "max_tokens": 200}
+    rollouts = {
+        "teacher": "ours" if url else "M0",
+        "num_rollouts": 3,
+        "temperature": 0.7,
+        "top_p": 1.0,
+        "max_tokens": 200,
+    }
     return DistillSlice.model_validate(
         {
             "seed": 7,
             "prompt": {"system": SYSTEM, "prefix": PREFIX},
             "teacher": teacher,
+            "base_prompt": changes.pop("base_prompt", None),
             "rollouts": rollouts | changes.pop("rollouts", {}),
             "requests": requests,
             "server": {
@@ -116,18 +123,19 @@ def question_of(prompts: Artifact, id: str) -> str:
 
 @contextmanager
 def scripted_teacher(
-    status: Callable[[str, int], int], said: Callable[[], str] = lambda: "\\boxed{no answer}"
+    status: Callable[[str, int], int], said: Callable[[str], str] = lambda text: "\\boxed{no answer}"
 ) -> Iterator[str]:
-    """A teacher for what the real one never does; `status` is asked with question and request seed."""
+    """A teacher for what the real one never does; `status` gets question and seed, `said` the question."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             content = body["messages"][-1]["content"]
             text = content if isinstance(content, str) else content[-1]["text"]
-            code = status(text.removeprefix(f"{PREFIX}\n"), body["seed"])
+            question = text.removeprefix(f"{PREFIX}\n")
+            code = status(question, body["seed"])
             if code == 200:
-                choice = {"delta": {"content": said()}, "finish_reason": "stop"}
+                choice = {"delta": {"content": said(question)}, "finish_reason": "stop"}
                 answer = f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n"
             else:
                 answer = json.dumps({"error": {"type": "BadRequestError"}})

@@ -1,5 +1,6 @@
-"""Runs distill in a process that a test kills: URL PROMPTS FOLDER."""
+"""Runs distill in a process that a test kills: URL PROMPTS FOLDER [ROLLOUTS as JSON]."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from spica.distill.run import run
 from spica.launch.local import LocalLauncher
 
 if __name__ == "__main__":
-    url, prompts, folder = sys.argv[1:]
+    url, prompts, folder, *changes = sys.argv[1:]
+    rollouts = json.loads(changes[0]) if changes else {}
     inputs = {"prompts": Artifact(manifest(), "", lambda _: Path(prompts))}
-    run(make_slice(url), inputs, workspace(Path(folder)), LocalLauncher(Path(folder) / "state"))
+    run(
+        make_slice(url, rollouts=rollouts),
+        inputs,
+        workspace(Path(folder)),
+        LocalLauncher(Path(folder) / "state"),
+    )

@@ -270,7 +270,7 @@ def test_a_right_answer_without_its_thought_is_malformed_and_never_kept(
         [bare, f" \n<|begin_of_thought|>c4;+h9;c4;<|end_of_thought|>\n{bare}\n", f"\\boxed{{{gold}}}"]
     )
     out = make_workspace("out")
-    with scripted_teacher(lambda text, seed: 200, lambda: next(said)) as url:
+    with scripted_teacher(lambda text, seed: 200, lambda text: next(said)) as url:
         slice = make_slice(url, requests={"concurrency": 1})
         published = run(slice, {"prompts": artifact}, out, NoLauncher())
     assert [row.verdict for row in rollouts_of(out)] == ["malformed", "correct", "malformed"]

@@ -1,7 +1,8 @@
 from typing import Any
 
 from spica.artifacts.types import Gold, PromptRow, Rollout
-from spica.distill.sample import request_seed
+from spica.distill.draws import Draw, request_seed
+from spica.distill.order import longest_first
 from spica.distill.select import pass_rates, shortest_correct
 
 
@@ -62,3 +63,35 @@ def test_pass_rates_are_counted_overall_by_source_and_by_steps() -> None:
 def test_the_request_seed_depends_on_seed_id_and_index_alone() -> None:
     assert request_seed(42, "geos-17", 0) == request_seed(42, "geos-17", 0) == 1084764231
     assert len({request_seed(s, i, n) for s in (1, 2) for i in ("a", "b") for n in (0, 1)}) == 8
+
+
+def test_several_are_kept_shortest_first() -> None:
+    rollouts = [
+        rollout("a", 0, "correct", 30),
+        rollout("a", 1, "correct", 20),
+        rollout("a", 2, "wrong", 5),
+        rollout("a", 3, "correct", 20),
+        rollout("b", 0, "correct", 9),
+    ]
+    kept = [(one.id, one.index) for one in shortest_correct(rollouts, 2)]
+    assert kept == [("a", 1), ("a", 3), ("b", 0)]
+
+
+def test_where_rollouts_were_cancelled_there_are_no_rates() -> None:
+    rates = pass_rates([prompt("a")], [rollout("a", 0, "correct"), rollout("a", 1, "cancelled")])
+    assert rates["overall"] is None
+    assert (rates["by_source"], rates["by_num_steps"], rates["correct_histogram"]) == ({}, {}, {})
+    assert rates["verdicts"] == {"cancelled": 1, "correct": 1}
+
+
+def test_the_longest_question_comes_first_and_siblings_stay_together() -> None:
+    short, long = prompt("a"), prompt("b").model_copy(update={"question": "c+h+w+z=?"})
+    draws = [Draw(row, index) for row in (short, long) for index in range(2)]
+    assert [draw.name for draw in longest_first(draws, [])] == ["b#0", "b#1", "a#0", "a#1"]
+
+
+def test_what_an_interrupted_run_began_comes_first_by_its_siblings_lengths() -> None:
+    rows = [prompt(id) for id in "abcd"]
+    draws = [Draw(row, 2) for row in rows]
+    finished = [rollout("b", 0, "wrong", 10), rollout("b", 1, "wrong", 30), rollout("d", 0, "correct", 25)]
+    assert [draw.name for draw in longest_first(draws, finished)] == ["d#2", "b#2", "a#2", "c#2"]

@@ -52,7 +52,12 @@ def make_slice(**changes: Any) -> EvaluateSlice:
             "seed": 7,
             "arm": "D_T",
             "prompt": {"system": SYSTEM, "prefix": PREFIX},
-            "evaluate": {"temperature": 0.0, "max_tokens": 160, "repetition_penalties": [1.0, 1.05]},
+            "evaluate": {
+                "prompts": {"base": "prefix", "tuned": "prefix"},
+                "temperature": 0.0,
+                "max_tokens": 160,
+                "repetition_penalties": [1.0, 1.05],
+            },
             "requests": {"concurrency": 16, "request_timeout_s": 60.0, "max_attempts": 3},
             "server": {
                 "precision": "bf16",
@@ -98,7 +103,9 @@ def make_rows(folder: Path, source: str, num: int, num_steps: int | None = None)
                 gold=Gold(kind="number", value=problem.gold),
                 modality="visual" if visual else "text",
                 num_steps=problem.num_steps,
-                meta={"level": str(1 + number % 5)} if source == "mathvision" else {},
+                meta={"level": str(1 + number % 5), "question": question, "answer": problem.gold}
+                if source == "mathvision"
+                else {},
             )
         )
     return rows

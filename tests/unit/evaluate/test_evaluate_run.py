@@ -10,6 +10,8 @@ from spica.artifacts.manifest import Artifact
 from spica.artifacts.rows import read_jsonl
 from spica.artifacts.types import Score
 from spica.errors import DataError, EndpointError, IntegrityError
+from spica.evaluate.answers import Answer, join
+from spica.evaluate.items import Item, Key, plan
 from spica.evaluate.run import run
 from spica.launch.contract import Endpoint
 from spica.launch.local import LocalLauncher
@@ -25,6 +27,7 @@ from .evaluate_examples import (
     workspace,
     write_held_out,
 )
+from .judge_peer import judge_peer
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +100,57 @@ def test_a_complete_journal_starts_no_server(
     assert (out.path / "scores.jsonl").read_bytes() == scores
 
 
-def test_a_doubled_answer_is_an_integrity_error(
+def test_doubled_unknown_and_missing_answers_are_each_an_error_of_their_own(tmp_path: Path) -> None:
+    items = [Item(row, tmp_path, "dev") for row in make_rows(tmp_path, "questions", 3)]
+    questions = plan(items, [1.0])
+    answers = [
+        Answer(id=row_id, repetition_penalty=1.0, response="", finish_reason="stop", num_tokens=0)
+        for row_id in ("questions-0", "questions-0", "strange", "questions-2")
+    ]
+    with pytest.raises(IntegrityError) as error:
+        join(questions, answers)
+    assert [fault.found for fault in error.value.faults] == [
+        "no answer to 'questions-1' (repetition penalty 1.0)",
+        "an answer to what was not asked: 'strange' (repetition penalty 1.0)",
+        "two answers to 'questions-0' (repetition penalty 1.0)",
+    ]
+
+
+def test_answers_are_joined_by_id_whatever_their_order(tmp_path: Path) -> None:
+    items = [Item(row, tmp_path, "dev") for row in make_rows(tmp_path, "questions", 3)]
+    answers = [
+        Answer(id=item.row.id, repetition_penalty=1.0, response="", finish_reason="stop", num_tokens=i)
+        for i, item in enumerate(items)
+    ]
+    joined = join(plan(items, [1.0]), answers[::-1])
+    assert [joined[Key(item.row.id, 1.0)].num_tokens for item in items] == [0, 1, 2]
+
+
+def test_a_doubled_line_of_the_journal_is_an_integrity_error(
     tmp_path: Path, inputs: dict[str, Artifact], launcher: Running
 ) -> None:
     out = workspace(tmp_path)
     run(make_slice(), inputs, out, launcher)
     journal = out.scratch / "answers.jsonl"
     journal.write_bytes(journal.read_bytes() + journal.read_bytes().splitlines(keepends=True)[0])
-    with pytest.raises(IntegrityError, match="1 doubled answers"):
+    with pytest.raises(IntegrityError, match="two answers to"):
         run(make_slice(), inputs, workspace(tmp_path), launcher)
+
+
+def test_the_judge_and_its_agreement_stand_in_the_summary(
+    tmp_path: Path, inputs: dict[str, Artifact], launcher: Running
+) -> None:
+    out = workspace(tmp_path)
+    with judge_peer() as peer:
+        evaluate = make_slice().evaluate.model_dump() | {"judge": {"url": peer.url, "model": "by-rule"}}
+        manifest = run(make_slice(evaluate=evaluate), inputs, out, launcher)
+    card = json.loads((out.path / "summary.json").read_text())["judge"]
+    assert (card["model"], card["golden"]["num"], card["golden"]["num_unjudged"]) == ("by-rule", 72, 0)
+    assert card["num_calls"] == len(peer.bodies) > 72
+    assert 0.2 < card["golden"]["kappa"] < 1
+    assert manifest.metrics["judge_kappa"] == card["golden"]["kappa"]
+    scores = read_jsonl(out.path / "scores.jsonl", Score)
+    assert all(row.fork for row in scores if row.source == "mathvision")
 
 
 def test_a_question_id_in_benchmarks_and_dev_is_an_integrity_error(

@@ -3,9 +3,18 @@ import json
 import pytest
 
 from spica.errors import RecipeError
+from spica.recipe.keys import key_variables
 from spica.recipe.load import Resolved, parse_recipe, under_profile
 from spica.recipe.plan import Derived, derive, num_training_rows, optimizer_steps, plan, slices_as_json
-from spica.recipe.slices import DistillSlice, Place, ServerScale, SftScale, SftSlice, SourcesSlice
+from spica.recipe.slices import (
+    DistillSlice,
+    Place,
+    ReportSlice,
+    ServerScale,
+    SftScale,
+    SftSlice,
+    SourcesSlice,
+)
 
 
 @pytest.fixture
@@ -108,6 +117,77 @@ def test_the_teacher_samples_d_t_and_the_tuned_student_samples_d_sd(resolved: Re
     assert (by_teacher.rollouts.num_rollouts, by_teacher.rollouts.max_tokens) == (2, 16)
     assert by_student.teacher is None
     assert (by_student.rollouts.num_rollouts, by_student.rollouts.max_tokens) == (5, 17)
+    assert by_student.base_prompt is None
+
+
+def under(text: str, *changes: tuple[str, str]) -> Resolved:
+    for old, new in changes:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return under_profile(parse_recipe(text, "r.yaml"), "laptop", "r.yaml")
+
+
+def test_a_visual_teacher_of_ones_own_makes_d_qvq_by_the_same_tasks(
+    recipe_text: str, resolved: Resolved
+) -> None:
+    qvq = under(recipe_text, ("teacher: M0", "teacher: r1"))
+    tasks = plan(qvq)
+    by_qvq, union, report = tasks["distill-d_sd"], tasks["sft-d_t+d_sd"], tasks["report"]
+
+    assert list(tasks) == list(plan(resolved))
+    assert (
+        isinstance(by_qvq, DistillSlice) and isinstance(union, SftSlice) and isinstance(report, ReportSlice)
+    )
+    assert by_qvq.teacher is not None and by_qvq.teacher.model == "m"
+    assert union.arm == "D_T+D_QVQ"
+    assert report.arms == ("base", "control", "D_T", "D_QVQ", "D_T+D_QVQ")
+    assert num_training_rows(qvq.recipe) == {"control": 132, "D_T": 132, "D_QVQ": 36, "D_T+D_QVQ": 168}
+
+
+@pytest.mark.parametrize(("own", "said"), [("null", "p"), ("''", ""), ("Think.", "Think.")])
+def test_a_teachers_own_prefix_stands_in_for_the_recipes(recipe_text: str, own: str, said: str) -> None:
+    slice = plan(under(recipe_text, ("model: m,", f"model: m, prefix: {own},")))["distill-d_t"]
+
+    assert isinstance(slice, DistillSlice)
+    assert (slice.prompt.system, slice.prompt.prefix) == ("s", said)
+
+
+def test_a_split_by_difficulty_is_told_how_the_base_is_asked(recipe_text: str) -> None:
+    slice = plan(under(recipe_text, ("num_rollouts: 5,", "num_rollouts: 5, difficulty: hard,")))[
+        "distill-d_sd"
+    ]
+
+    assert isinstance(slice, DistillSlice) and slice.base_prompt == "prefix"
+
+
+def test_several_kept_trajectories_and_a_subset_change_the_most_rows(recipe_text: str) -> None:
+    recipe = under(
+        recipe_text,
+        ("num_rollouts: 5,", "num_rollouts: 5, num_kept: 2,"),
+        ("{num_rows: null,", "{num_rows: 50,"),
+    ).recipe
+
+    assert num_training_rows(recipe) == {"control": 50, "D_T": 50, "D_SD": 76, "D_T+D_SD": 126}
+
+
+def test_what_is_selected_of_one_set_changes_no_task_of_the_other(
+    recipe_text: str, resolved: Resolved
+) -> None:
+    after = plan(under(recipe_text, ("visual: {}", "visual: {num_rows: 20}")))
+
+    assert {task for task, slice in plan(resolved).items() if slice != after[task]} == {"dataset-d_sd"}
+
+
+def test_the_key_of_each_step_is_that_of_the_endpoint_it_asks(recipe_text: str) -> None:
+    recipe = under(
+        recipe_text,
+        ("evaluate: {", "evaluate: {judge: {url: http://j/v1, model: m, api_key_env: JUDGE_KEY}, "),
+        ("TEACHER_API_KEY}}", "R1_KEY}, qvq: {url: http://q/v1, model: q, api_key_env: QVQ_KEY}}"),
+    ).recipe
+    keys = key_variables(recipe.models, recipe.distill, recipe.evaluate)
+
+    assert keys == ("R1_KEY", None, "JUDGE_KEY")
+    assert keys.teachers == ("R1_KEY",)
 
 
 def test_the_control_arm_differs_from_d_t_in_its_answers_only(resolved: Resolved) -> None:

@@ -3,6 +3,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from spica.errors import Fault
+from spica.recipe.load import parse_recipe
 
 FaultsOf = Callable[..., Sequence[Fault]]
 
@@ -23,7 +24,7 @@ CASES = {
     "teacher-scheme": one(
         "http://host/v1",
         "host/v1",
-        "7 models.teacher.url",
+        "7 models.teachers.r1.url",
         "the text 'host/v1'",
         "http://... or https://... or miniature://...",
         "write a URI with one of these schemes",
@@ -31,26 +32,26 @@ CASES = {
     "teacher-password": one(
         "http://host/v1",
         "http://me:hunter2@host/v1",
-        "7 models.teacher.url",
+        "7 models.teachers.r1.url",
         "a URI with a user or password (not shown)",
         "http://... or https://... or miniature://... without credentials",
-        "take it out; keys come from the environment (models.teacher.api_key_env, AWS_...)",
+        "take it out; keys come from the environment (api_key_env, AWS_...)",
     ),
     "teacher-key-in-query": one(
         "http://host/v1",
         "http://host/v1?api-key=hunter2",
-        "7 models.teacher.url",
+        "7 models.teachers.r1.url",
         "a URI with a query (not shown)",
         "http://... or https://... or miniature://... without a query, which may hold a key",
-        "take it out; keys come from the environment (models.teacher.api_key_env, AWS_...)",
+        "take it out; keys come from the environment (api_key_env, AWS_...)",
     ),
     "teacher-password-behind-a-wrong-scheme": one(
         "http://host/v1",
         "htp://me:hunter2@host/v1",
-        "7 models.teacher.url",
+        "7 models.teachers.r1.url",
         "a URI with a user or password (not shown)",
         "http://... or https://... or miniature://... without credentials",
-        "take it out; keys come from the environment (models.teacher.api_key_env, AWS_...)",
+        "take it out; keys come from the environment (api_key_env, AWS_...)",
     ),
     "source-scheme": one(
         "file://u",
@@ -103,7 +104,7 @@ CASES = {
     "warm-up-only": one(
         "warmup_ratio: 0.1",
         "warmup_ratio: 1.0",
-        "33 sft.warmup_ratio",
+        "35 sft.warmup_ratio",
         "1.0",
         "< 1.0",
         "leave steps to train after the warm-up",
@@ -111,15 +112,119 @@ CASES = {
     "fewer-rows-than-a-batch": one(
         "batch_size: 10",
         "batch_size: 38",
-        "28 sft.batch_size",
+        "30 sft.batch_size",
         "38 samples per step, but 36 rows of sources.visual besides num_val",
         "at most as many samples as one epoch has rows",
         "lower sft.batch_size or dataset.num_val, or raise num_rows",
     ),
+    "fewer-selected-rows-than-a-batch": one(
+        "text: {num_rows: null",
+        "text: {num_rows: 9",
+        "25 dataset.text.num_rows",
+        "9",
+        ">= sft.batch_size (10): an epoch has at least one step",
+        "raise it or lower sft.batch_size",
+    ),
+    "length-bin-the-wrong-way-round": one(
+        "visual: {}",
+        "visual: {length_bin: [400, 200]}",
+        "26 dataset.visual.length_bin",
+        "[400, 200]",
+        "[more than, at most], the first below the second",
+        "swap them",
+    ),
+    "length-bin-that-training-refuses": one(
+        "visual: {}",
+        "visual: {length_bin: [512, 600]}",
+        "26 dataset.visual.length_bin",
+        "responses of more than 512 tokens",
+        "lengths below sft.cutoff_len (512): training refuses longer samples",
+        "lower the bin or raise sft.cutoff_len",
+    ),
+    "unknown-text-teacher": one(
+        "text: {teacher: r1",
+        "text: {teacher: qwq",
+        "20 distill.text.teacher",
+        "unknown teacher `qwq`",
+        "a name of models.teachers: r1",
+        "name one of them, or add it to models.teachers",
+    ),
+    "unknown-visual-teacher": one(
+        "visual: {teacher: M0",
+        "visual: {teacher: qvq",
+        "21 distill.visual.teacher",
+        "unknown teacher `qvq`",
+        "a name of models.teachers: r1, or M0",
+        "name one of them, or add it to models.teachers",
+    ),
+    "m0-before-it-is-made": one(
+        "text: {teacher: r1",
+        "text: {teacher: M0",
+        "20 distill.text.teacher",
+        "M0, which is tuned on what distill.text makes",
+        "a name of models.teachers: r1",
+        "name one of them, or add it to models.teachers",
+    ),
+    "difficulty-of-text": one(
+        "num_rollouts: 2,",
+        "num_rollouts: 2, difficulty: hard,",
+        "20 distill.text.difficulty",
+        "hard for text questions",
+        "random: table 6 splits visual questions only",
+        "delete it, or move it to distill.visual",
+    ),
+    "difficulty-by-another-teacher": one(
+        "{teacher: M0, num_rollouts: 5",
+        "{teacher: r1, difficulty: medium, num_rollouts: 5",
+        "21 distill.visual.difficulty",
+        "medium with teacher r1",
+        "random, or teacher M0: the split counts what M0 solves (table 6)",
+        "set difficulty: random or teacher: M0",
+    ),
+    "difficulty-of-three": one(
+        "num_rollouts: 5",
+        "difficulty: hard, num_rollouts: 3",
+        "21 distill.visual.num_rollouts",
+        "3 with difficulty hard",
+        "5: medium is 4 or 5 correct of 5, hard 2 or 3 (table 6)",
+        "set num_rollouts: 5 or difficulty: random",
+    ),
+    "more-kept-than-drawn": one(
+        "num_rollouts: 2,",
+        "num_rollouts: 2, num_kept: 3,",
+        "20 distill.text.num_kept",
+        "3",
+        "<= num_rollouts (2)",
+        "lower num_kept or raise num_rollouts",
+    ),
+    "cancelled-with-several-kept": one(
+        "num_rollouts: 5",
+        "num_kept: 2, cancel_longer: true, num_rollouts: 5",
+        "21 distill.visual.cancel_longer",
+        "true with num_kept: 2, which needs every rollout's end",
+        "false, or true with num_kept: 1",
+        "set cancel_longer: false or num_kept: 1",
+    ),
+    "cancelled-with-a-split": one(
+        "num_rollouts: 5",
+        "difficulty: medium, cancel_longer: true, num_rollouts: 5",
+        "21 distill.visual.cancel_longer",
+        "true with difficulty: medium, which needs every rollout's end",
+        "false, or true with difficulty: random",
+        "set cancel_longer: false or difficulty: random",
+    ),
+    "judge-scheme": one(
+        "evaluate: {prompts",
+        "evaluate: {judge: {url: judge, model: m}, prompts",
+        "40 evaluate.judge.url",
+        "the text 'judge'",
+        "http://... or https://...",
+        "write a URI with one of these schemes",
+    ),
     "more-ranks-than-samples": one(
         "ranks_per_node: 2",
         "ranks_per_node: 11",
-        "46 profiles.laptop.ranks_per_node",
+        "48 profiles.laptop.ranks_per_node",
         "1 x 11 = 11 ranks",
         "a divisor of sft.batch_size (10): ranks share each step evenly",
         "use another number of ranks in this profile",
@@ -127,7 +232,7 @@ CASES = {
     "bf16-without-sharding": one(
         "precision: fp32",
         "precision: bf16",
-        "49 profiles.laptop.zero_stage",
+        "51 profiles.laptop.zero_stage",
         "0 with precision bf16 (no fp32 master weights to save)",
         "1, 2 or 3 with bf16; 0 with fp32",
         "set zero_stage: 1",
@@ -135,7 +240,7 @@ CASES = {
     "local-nodes": one(
         "num_nodes: 1",
         "num_nodes: 5",
-        "45 profiles.laptop.num_nodes",
+        "47 profiles.laptop.num_nodes",
         "5 nodes with launcher local",
         "1 node (local is this machine)",
         "set num_nodes: 1 or launcher: kubernetes",
@@ -143,7 +248,7 @@ CASES = {
     "tensor-parallel": one(
         "tensor_parallel: 1",
         "tensor_parallel: 4",
-        "52 profiles.laptop.tensor_parallel",
+        "54 profiles.laptop.tensor_parallel",
         "4",
         "a divisor of ranks_per_node (2): a server stays on one node",
         "choose such a divisor",
@@ -151,7 +256,7 @@ CASES = {
     "servers": one(
         "num_servers: 1",
         "num_servers: 3",
-        "53 profiles.laptop.num_servers",
+        "55 profiles.laptop.num_servers",
         "3 servers x 1",
         "<= 2 in all (num_nodes x ranks_per_node)",
         "lower num_servers or tensor_parallel",
@@ -159,7 +264,7 @@ CASES = {
     "cutoff": one(
         "cutoff_len: 512",
         "cutoff_len: 513",
-        "29 sft.cutoff_len",
+        "31 sft.cutoff_len",
         "513",
         "<= serve.max_model_len (512): the server must hold what was trained",
         "raise serve.max_model_len or lower cutoff_len",
@@ -167,7 +272,7 @@ CASES = {
     "rollout-length": one(
         "max_tokens: 17",
         "max_tokens: 512",
-        "21 distill.student.max_tokens",
+        "21 distill.visual.max_tokens",
         "512",
         "< serve.max_model_len (512): prompt and response share it",
         "lower max_tokens or raise serve.max_model_len",
@@ -175,7 +280,7 @@ CASES = {
     "answer-length": one(
         "max_tokens: 18",
         "max_tokens: 512",
-        "38 evaluate.max_tokens",
+        "40 evaluate.max_tokens",
         "512",
         "< serve.max_model_len (512): prompt and response share it",
         "lower max_tokens or raise serve.max_model_len",
@@ -183,7 +288,7 @@ CASES = {
     "penalties": one(
         "[1.05, 1.0]",
         "[1.05, 1.05]",
-        "38 evaluate.repetition_penalties",
+        "40 evaluate.repetition_penalties",
         "[1.05, 1.05]",
         "each value once",
         "delete the double value",
@@ -191,15 +296,23 @@ CASES = {
     "gate-arms": one(
         "over: base",
         "over: D_T",
-        "40 gates[0].over",
+        "42 gates[0].over",
         "D_T",
         "another arm than `model`",
         "compare two arms",
     ),
+    "gate-of-an-arm-that-is-not-made": one(
+        "over: base",
+        "over: D_QVQ",
+        "42 gates[0].over",
+        "D_QVQ with distill.visual.teacher M0",
+        "an arm of this recipe: base, control, D_T, D_SD, D_T+D_SD",
+        "name one of them",
+    ),
     "gate-without-claim": one(
         ", min_gain: 0.4",
         "",
-        "40 gates[0]",
+        "42 gates[0]",
         "neither min_gain nor max_gain",
         "at least one of them",
         "add min_gain or max_gain",
@@ -207,7 +320,7 @@ CASES = {
     "gate-gains": one(
         "min_gain: 0.4",
         "min_gain: 0.0, max_gain: -0.1",
-        "40 gates[0].max_gain",
+        "42 gates[0].max_gain",
         "-0.1",
         ">= min_gain (0.0)",
         "swap them",
@@ -215,7 +328,7 @@ CASES = {
     "gate-benchmark": one(
         "over: base",
         "over: base, benchmark: mathvision",
-        "40 gates[0].benchmark",
+        "42 gates[0].benchmark",
         "mathvision",
         "a name of sources.benchmarks: mmmu",
         "name one of them, or add the benchmark",
@@ -223,7 +336,7 @@ CASES = {
     "gate-steps": one(
         "steps: [2, 6]",
         "steps: [6, 2]",
-        "40 gates[0].steps",
+        "42 gates[0].steps",
         "[6, 2]",
         "[first, last], 1 <= first <= last",
         "swap them",
@@ -238,16 +351,64 @@ def test_a_rule_that_joins_values_is_told_in_four_parts(
     assert faults_of(change) == (fault,)
 
 
+def test_the_rules_of_distillation_are_told_all_at_once(faults_of: FaultsOf) -> None:
+    faults = faults_of(
+        (
+            "text: {teacher: r1, num_rollouts: 2",
+            "text: {teacher: M0, difficulty: hard, num_kept: 3, num_rollouts: 2",
+        ),
+        (
+            "visual: {teacher: M0, num_rollouts: 5",
+            "visual: {teacher: r1, difficulty: hard, cancel_longer: true, num_rollouts: 4",
+        ),
+    )
+
+    assert [fault.where.partition(" ")[2] for fault in faults] == [
+        "distill.text.teacher",
+        "distill.text.difficulty",
+        "distill.text.num_kept",
+        "distill.visual.difficulty",
+        "distill.visual.num_rollouts",
+        "distill.visual.cancel_longer",
+    ]
+
+
+def test_a_foreign_teachers_responses_may_be_longer_than_our_server_takes(recipe_text: str) -> None:
+    parse_recipe(recipe_text.replace("max_tokens: 16", "max_tokens: 4096"), "r.yaml")
+
+
+def test_keys_of_the_teachers_in_use_and_of_the_judge_need_a_secret_on_a_cluster(faults_of: FaultsOf) -> None:
+    pods = "{queue: q, priority: p, node_pool: n, gpus: 0, cpus: 1, memory_gib: 1, shm_gib: 1, "
+    cluster = (
+        "launcher: kubernetes\n    store: s3://b/p\n    kubernetes:\n"
+        f"      training: {pods}network: tcp, grace_s: 1, deadline_s: 1, max_crashes: 1}}\n"
+        f"      serving: {pods}ready_timeout_s: 1}}\n"
+        "      secrets: {storage: s}"
+    )
+    faults = faults_of(
+        ("launcher: local", cluster),
+        (
+            "evaluate: {prompts",
+            "evaluate: {judge: {url: 'http://j/v1', model: m, api_key_env: JUDGE_KEY}, prompts",
+        ),
+    )
+
+    assert [(fault.where, fault.allowed) for fault in faults] == [
+        ("r.yaml:51 profiles.laptop.kubernetes.secrets.teacher", "the name of a Secret with TEACHER_API_KEY"),
+        ("r.yaml:51 profiles.laptop.kubernetes.secrets.judge", "the name of a Secret with JUDGE_KEY"),
+    ]
+
+
 def test_a_broken_section_does_not_silence_the_rules_of_the_others(faults_of: FaultsOf) -> None:
     faults = faults_of(("file://store", "ftp://store"), ("  epochs: 3", "  epochs: x"))
 
-    assert [fault.where for fault in faults] == ["r.yaml:4 store", "r.yaml:27 sft.epochs"]
+    assert [fault.where for fault in faults] == ["r.yaml:4 store", "r.yaml:29 sft.epochs"]
 
 
 def test_zero_3_is_refused_where_the_vision_tower_or_the_merger_trains(faults_of: FaultsOf) -> None:
     assert faults_of(("freeze: llm_only", "freeze: llm+merger"), ("zero_stage: 0", "zero_stage: 3")) == (
         Fault(
-            "r.yaml:49 profiles.laptop.zero_stage",
+            "r.yaml:51 profiles.laptop.zero_stage",
             "3 with sft.freeze: llm+merger (ranks without a picture would not join its gathers)",
             "3 with llm_only; 0, 1 or 2 with every freeze mode",
             "set zero_stage: 2 or sft.freeze: llm_only",

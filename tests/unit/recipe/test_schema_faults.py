@@ -14,7 +14,7 @@ SCALE_KEYS = (
 def test_a_mistyped_key_is_one_fault_with_the_key_that_was_meant(faults_of: FaultsOf) -> None:
     assert faults_of(("  batch_size: 10", "  batch_sise: 10")) == (
         Fault(
-            "r.yaml:28 sft.batch_sise",
+            "r.yaml:30 sft.batch_sise",
             "unknown key `batch_sise`",
             "keys here: freeze, epochs, batch_size, cutoff_len, learning_rate, schedule, min_lr_ratio, "
             "warmup_ratio, betas, eps, weight_decay, max_grad_norm",
@@ -28,7 +28,7 @@ def test_a_key_of_another_section_is_sent_there(faults_of: FaultsOf) -> None:
         Fault(
             "r.yaml:24 dataset.epochs",
             "unknown key `epochs`",
-            "keys here: num_val, max_bad_fraction",
+            "keys here: num_val, max_bad_fraction, text, visual",
             "move it to `sft.epochs`",
         ),
     )
@@ -49,7 +49,7 @@ def test_a_key_that_nobody_knows_is_to_be_deleted(faults_of: FaultsOf) -> None:
 def test_a_profile_that_touches_science_is_told_what_a_profile_may_touch(faults_of: FaultsOf) -> None:
     assert faults_of(("    zero_stage: 0", "    zero_stage: 0\n    learning_rate: 1e-3")) == (
         Fault(
-            "r.yaml:50 profiles.laptop.learning_rate",
+            "r.yaml:52 profiles.laptop.learning_rate",
             "`learning_rate` in a profile; a profile may touch scale only",
             SCALE_KEYS,
             "delete it here; `sft.learning_rate` holds for every profile",
@@ -72,7 +72,7 @@ def test_a_mistyped_scale_key_is_no_science(faults_of: FaultsOf) -> None:
 def test_an_unknown_profile_lists_the_profiles(faults_of: FaultsOf) -> None:
     assert faults_of(("  laptop:", "  labtop:")) == (
         Fault(
-            "r.yaml:43 profiles.labtop",
+            "r.yaml:45 profiles.labtop",
             "unknown profile `labtop`",
             "laptop, node8, cluster2, cluster64",
             "write `laptop`",
@@ -80,9 +80,35 @@ def test_an_unknown_profile_lists_the_profiles(faults_of: FaultsOf) -> None:
     )
 
 
+def test_m0_is_a_reserved_name(faults_of: FaultsOf) -> None:
+    (fault,) = faults_of(("teachers: {r1:", "teachers: {M0: {url: http://h/v1, model: m}, r1:"))
+
+    assert fault == Fault(
+        "r.yaml:7 models.teachers.M0",
+        "the reserved name `M0`",
+        "a name of your own",
+        "M0 is made by the pipeline: delete this entry",
+    )
+
+
+def test_a_teachers_name_that_is_none_is_told_the_pattern(faults_of: FaultsOf) -> None:
+    (fault,) = faults_of(("teachers: {r1:", "teachers: {R1 Lite: {url: http://h/v1, model: m}, r1:"))
+
+    assert (fault.found, fault.allowed) == (
+        "the name the text 'R1 Lite'",
+        "a name that matches ^[a-z0-9][a-z0-9.-]{0,40}$",
+    )
+
+
+def test_a_mistyped_key_of_a_teacher_is_one_fault(faults_of: FaultsOf) -> None:
+    (fault,) = faults_of(("model: m, api", "modle: m, api"))
+
+    assert (fault.where, fault.next) == ("r.yaml:7 models.teachers.r1.modle", "did you mean `model`?")
+
+
 def test_a_missing_key_is_placed_at_its_section(faults_of: FaultsOf) -> None:
     assert faults_of(("  epochs: 3\n", "")) == (
-        Fault("r.yaml:25 sft.epochs", "nothing", "a whole number >= 1", "add `epochs` below line 25"),
+        Fault("r.yaml:27 sft.epochs", "nothing", "a whole number >= 1", "add `epochs` below line 27"),
     )
 
 
@@ -97,10 +123,10 @@ def test_a_missing_section_lists_its_keys(faults_of: FaultsOf) -> None:
 def test_text_is_no_number(faults_of: FaultsOf) -> None:
     assert faults_of(("  batch_size: 10", "  batch_size: '10'")) == (
         Fault(
-            "r.yaml:28 sft.batch_size",
+            "r.yaml:30 sft.batch_size",
             "the text '10'",
             "a whole number >= 1 (Samples per optimizer step, exactly, over all ranks)",
-            "correct line 28, then `spica check`",
+            "correct line 30, then `spica check`",
         ),
     )
 
@@ -114,7 +140,7 @@ def test_true_is_no_number(faults_of: FaultsOf) -> None:
 def test_a_number_out_of_range_is_told_the_range(faults_of: FaultsOf) -> None:
     (fault,) = faults_of(("  warmup_ratio: 0.1", "  warmup_ratio: 1.5"))
 
-    assert (fault.where, fault.found) == ("r.yaml:33 sft.warmup_ratio", "1.5")
+    assert (fault.where, fault.found) == ("r.yaml:35 sft.warmup_ratio", "1.5")
     assert fault.allowed == "a number >= 0 and <= 1"
 
 
@@ -133,7 +159,7 @@ def test_a_choice_lists_the_choices(faults_of: FaultsOf) -> None:
 def test_an_item_of_a_list_is_named_by_its_index(faults_of: FaultsOf) -> None:
     (fault,) = faults_of(("  betas: [0.9, 0.999]", "  betas: [0.9, 1.0]"))
 
-    assert (fault.where, fault.found) == ("r.yaml:34 sft.betas[1]", "1.0")
+    assert (fault.where, fault.found) == ("r.yaml:36 sft.betas[1]", "1.0")
     assert fault.allowed == "a number >= 0 and < 1"
 
 
@@ -154,7 +180,7 @@ def test_a_key_in_place_of_its_variable_is_refused_and_never_shown(faults_of: Fa
     (fault,) = faults_of(("TEACHER_API_KEY", secret))
 
     assert fault == Fault(
-        "r.yaml:7 models.teacher.api_key_env",
+        "r.yaml:7 models.teachers.r1.api_key_env",
         "a value that is no variable name (not shown)",
         "the NAME of an environment variable, such as TEACHER_API_KEY",
         "write the variable's name here, keep the key in the environment; revoke a key that was shared",
@@ -177,8 +203,8 @@ def test_all_faults_come_at_once_in_the_order_of_the_file(faults_of: FaultsOf) -
 
     assert [fault.where for fault in faults] == [
         "r.yaml:3 seed",
-        "r.yaml:27 sft.epochs",
-        "r.yaml:41 serve.max_tokens",
-        "r.yaml:48 profiles.laptop.precision",
-        "r.yaml:49 profiles.laptop.precision",
+        "r.yaml:29 sft.epochs",
+        "r.yaml:43 serve.max_tokens",
+        "r.yaml:50 profiles.laptop.precision",
+        "r.yaml:51 profiles.laptop.precision",
     ]

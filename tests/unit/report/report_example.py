@@ -21,6 +21,8 @@ from spica.artifacts.manifest import Artifact, Execution, Manifest
 from spica.artifacts.rows import write_jsonl
 from spica.artifacts.types import FileEntry, Gold, Image, Kind, PromptRow, Rollout, Score
 from spica.artifacts.workspace import Workspace
+from spica.evaluate.items import Item
+from spica.evaluate.summary import summarise
 from spica.miniature import pictures, world
 from spica.recipe.schema import Gate
 from spica.recipe.slices import ReportSlice
@@ -147,10 +149,20 @@ def make_inputs(root: Path, num: int = 210) -> dict[str, Artifact]:
         write_jsonl(held_out / file, [row for row, _ in items])
     for place, arm in enumerate(TEXT_RATES):
         rows = [row for items in problems.values() for row in _scores(arm, items, place // 2)]
-        write_jsonl(root / f"evaluate-{arm.lower()}" / "scores.jsonl", rows)
+        write_scores(
+            root / f"evaluate-{arm.lower()}", rows, [row for both in problems.values() for row, _ in both]
+        )
     _training(root)
     _distillation(root)
     return artifacts(root, TASKS)
+
+
+def write_scores(folder: Path, scores: list[Score], questions: list[PromptRow]) -> None:
+    """The two files of a scores artifact."""
+    items = [Item(row, folder, row.source) for row in questions]
+    summary = summarise(scores[0].arm, items, scores, sorted({row.repetition_penalty for row in scores}))  # type: ignore[arg-type]  # a Score's arm is any text
+    write_jsonl(folder / "scores.jsonl", scores)
+    _write(folder / "summary.json", json.dumps(summary))
 
 
 def artifacts(
@@ -262,7 +274,11 @@ def _scores(arm: str, items: list[tuple[PromptRow, world.Problem]], seed: int) -
             yield Score(
                 id=row.id, source=row.source, arm=arm, repetition_penalty=penalty, response=response,
                 extracted=response.partition("{")[2][0], correct=correct, finish_reason="stop",
-                num_tokens=thought + 4, num_thought_tokens=thought,
+                num_tokens=thought + 4, num_thought_tokens=thought, num_solution_tokens=4,
+                num_solution_words=1,
+                method="unjudged" if row.source == "mathverse" and not correct else "number",
+                official=None if row.source in ("mathverse", "dev") else correct,
+                fork=correct if row.source == "olympiadbench" else None,
             )  # fmt: skip
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from spica.artifacts.types import Gold, PromptRow
-from spica.report.outcomes import ARMS, Outcome, Outcomes
+from spica.recipe.schema import M0, compared_arms
+from spica.report.outcomes import Outcome, Outcomes
+
+ARMS = compared_arms(M0)
 
 
 def item(

@@ -126,7 +126,7 @@ def _changed(inputs: dict[str, Artifact], root: Path, name: str, rows: list[Any]
     """`inputs` with the row file of one artifact replaced; pictures stay behind."""
     file = "scores.jsonl" if name.startswith("evaluate") else "prompts.jsonl"
     (root / name).mkdir()
-    for other in inputs[name].path.glob("*.jsonl"):
+    for other in inputs[name].path.glob("*.json*"):
         shutil.copy(other, root / name)
     write_jsonl(root / name / file, rows)
     return {**inputs, name: Artifact(inputs[name].manifest, "", lambda _: root / name)}
@@ -158,6 +158,41 @@ def test_endless_responses_leave_the_page_small(inputs: dict[str, Artifact], tmp
     page = _run(changed, tmp_path / "out")[2]
     assert len(page.encode()) < 3_000_000
     assert "characters left out" in page
+
+
+def test_another_visual_teacher_gives_other_arms_from_the_same_tasks(
+    inputs: dict[str, Artifact], tmp_path: Path
+) -> None:
+    arms = ("base", "control", "D_T", "D_QVQ", "D_T+D_QVQ")
+    _, content, page = _run(inputs, tmp_path, arms=arms, gates=SLICE.gates[:2])
+    assert list(content["table2"]) == list(content["modes"]) == list(arms)
+    assert "visual thoughts of another teacher" in page
+    assert "40.73" in page
+
+
+def test_cancelled_rollouts_are_reported_without_rates(inputs: dict[str, Artifact], tmp_path: Path) -> None:
+    shutil.copytree(inputs["distill-d_sd"].path, tmp_path / "distill-d_sd")
+    rates = {"overall": None, "verdicts": {"correct": 300, "wrong": 20, "cancelled": 80}}
+    (tmp_path / "distill-d_sd" / "pass_rates.json").write_text(json.dumps(rates))
+    cancelled = Artifact(inputs["distill-d_sd"].manifest, "", lambda _: tmp_path / "distill-d_sd")
+    _, content, page = _run({**inputs, "distill-d_sd": cancelled}, tmp_path / "out")
+    assert content["pass_rates"]["distill-d_sd"]["overall"] is None
+    assert "longer ones cancelled" in page
+
+
+def test_the_page_shows_three_modes_paired_tests_and_official_groups(
+    made: tuple[Manifest, dict[str, Any], str],
+) -> None:
+    _, content, page = made
+    assert content["modes"]["D_T"]["mmmu"]["fork"] == "n/a"
+    assert content["modes"]["D_T"]["olympiadbench"]["fork"]["n"] == 28
+    assert content["modes"]["base"]["mathverse"]["official"]["num_unjudged"] == 28
+    assert "28 unjudged" in page and ">n/a</td>" in page
+    over_base = content["paired"]["D_T"]["base"]
+    assert list(over_base) == ["mathverse", "mathvision", "olympiadbench", "mmmu", "all"]
+    assert 0 <= over_base["all"]["p"] <= 1
+    assert {group["axis"] for group in content["groups"] if group["benchmark"] == "mmmu"} >= {"difficulty"}
+    assert set(content["responses"]["D_T"]["mmmu"]) >= {"thought_words", "truncated", "no_answer"}
 
 
 def test_benchmarks_that_know_no_steps_are_reported_without_them(

@@ -3,7 +3,7 @@ from fractions import Fraction
 import pytest
 
 from spica.answers.proportion import Proportion, proportion
-from spica.report.stats import mean, paired_gain, percent
+from spica.report.stats import mcnemar, mean, paired_gain, percent
 
 
 def test_wilsons_interval_of_81_in_263_is_the_published_one() -> None:
@@ -88,3 +88,17 @@ def test_percent_keeps_trailing_zeros() -> None:
 
 def test_the_mean_of_nothing_is_zero() -> None:
     assert mean([]) == 0
+
+
+def test_mcnemars_exact_p_is_the_binomial_tail_on_both_sides() -> None:
+    # Of six items on which they differ five speak for the model: 2 * (1 + 6) / 2 ** 6.
+    assert mcnemar(_pairs(10, 5, 1, 10)) == 0.21875
+
+
+def test_mcnemar_does_not_care_which_model_is_ahead() -> None:
+    assert mcnemar(_pairs(0, 1, 5, 0)) == mcnemar(_pairs(0, 5, 1, 0))
+
+
+def test_models_that_never_differ_have_a_p_of_one() -> None:
+    assert mcnemar(_pairs(3, 0, 0, 3)) == 1.0
+    assert mcnemar(_pairs(0, 4, 4, 0)) == 1.0

@@ -2,7 +2,7 @@ import pytest
 
 from spica.artifacts.types import Gold
 from spica.sources.draft import BadRowError
-from spica.sources.golds import parse_gold
+from spica.sources.golds import keep_gold, parse_gold
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ from spica.sources.golds import parse_gold
         ("The answer is Cylindrical", "text", "cylindrical"),
         ("$\\frac{1}{2}$", "text", "\\frac{1}{2}"),
         ("10 PM", "text", "10 pm"),
+        ("Since a || b, angle 2 is 58 degrees.\nAnswer: 58°", "number", "58"),
         ("2 and 3", "text", "2 and 3"),
     ],
 )
@@ -48,6 +49,9 @@ def test_open_answers_are_typed(answer: str, kind: str, value: str) -> None:
         "B:7 cm",
         "7 cm",
         "The answer is 7 cm",
+        "b",
+        "(b)",
+        "Since the sides are equal, it is 7 cm. Answer: B",
     ],
 )
 def test_answers_to_choices_become_the_letter(answer: str) -> None:
@@ -71,3 +75,10 @@ def test_a_value_that_two_options_share_is_refused() -> None:
 def test_empty_and_overlong_answers_are_refused(answer: str) -> None:
     with pytest.raises(BadRowError, match="1 to 500 characters"):
         parse_gold(answer)
+
+
+def test_an_answer_that_cannot_be_typed_is_kept_with_the_reason() -> None:
+    gold, meta = keep_gold("the ninth", ("3", "7"))
+    assert gold == Gold(kind="text", value="the ninth")
+    assert meta == {"gold_unparsed": "answer 'the ninth' names none of the options A..B, or two alike"}
+    assert keep_gold("7") == (Gold(kind="number", value="7"), {})

@@ -127,6 +127,9 @@ def test_a_mathverse_row(record: MakeRecord) -> None:
         "question_type": "multi-choice",
         "subject": "Plane Geometry",
         "subfield": "Angle",
+        "query_cot": "Please first conduct reasoning ...",
+        "question_for_eval": MATHVERSE["question_for_eval"],
+        "answer": "C",
     }
 
 
@@ -135,6 +138,31 @@ def test_mathverse_vision_only_has_no_question_but_option_values(record: MakeRec
     (draft,) = mathverse.parse(record(row, ("images/images_version_1-4/image_1.png",), "testmini.json"))
     assert (draft.question, draft.modality) == ("", "visual")
     assert draft.gold.options == ("40°", "60°", "120°", "140°")
+
+
+def test_mathverse_vision_only_with_a_question_of_nothing_at_all(record: MakeRecord) -> None:
+    row = {**MATHVERSE, "problem_version": "Vision Only", "question": None}
+    (draft,) = mathverse.parse(record(row, ("images/images_version_1-4/image_1.png",), "testmini.json"))
+    assert draft.question == ""
+
+
+def test_a_mathverse_row_with_two_right_letters_is_kept_as_gold_unparsed(record: MakeRecord) -> None:
+    row = {**MATHVERSE, "answer": "C\nD"}
+    (draft,) = mathverse.parse(record(row, ("images/images_version_1-4/image_1.png",), "testmini.json"))
+    assert (draft.gold.kind, draft.gold.value) == ("text", "C\nD")
+    assert "names none of the options" in draft.meta["gold_unparsed"]
+
+
+def test_a_free_form_mathverse_answer_keeps_its_latex(record: MakeRecord) -> None:
+    row = {**MATHVERSE, "question": "Area?", "question_type": "free-form", "answer": "Area $=9 \\pi$"}
+    (draft,) = mathverse.parse(record(row, ("images/images_version_1-4/image_1.png",), "testmini.json"))
+    assert draft.gold == Gold(kind="math", value="Area $=9 \\pi$")
+
+
+def test_a_mathverse_row_of_another_split_is_refused(record: MakeRecord) -> None:
+    row = {**MATHVERSE, "metadata": {"split": "test"}}
+    with pytest.raises(BadRowError, match="split 'test', testmini is needed"):
+        mathverse.parse(record(row))
 
 
 def test_mathverse_text_only_is_refused(record: MakeRecord) -> None:
@@ -159,7 +187,28 @@ def test_a_mathvision_row_with_letter_only_options_and_two_tags_sends_one_pictur
     assert draft.question == "Max has cut a rectangle. One piece looks so:\nAnd the other?"
     assert draft.gold == Gold(kind="letter", value="E", options=("A", "B", "C", "D", "E"))
     assert len(draft.pictures) == 1
-    assert draft.meta == {"level": "1", "subject": "combinatorial geometry", "question_type": "multi-choice"}
+    assert draft.meta == {
+        "level": "1",
+        "subject": "combinatorial geometry",
+        "question_type": "multi-choice",
+        "question": MATHVISION["question"],
+        "answer": "E",
+    }
+
+
+@pytest.mark.parametrize("options", ["['red', 'blue']", ["red", "blue"], ("red", "blue")])
+def test_mathvision_options_may_be_a_list_or_the_text_of_one(record: MakeRecord, options: object) -> None:
+    row = {**MATHVISION, "options": options, "answer": "B"}
+    (draft,) = mathvision.parse(record(row, ("images/34.jpg",), "data/test.jsonl"))
+    assert draft.gold == Gold(kind="letter", value="B", options=("red", "blue"))
+
+
+@pytest.mark.parametrize("options", [None, "", "[]", []])
+def test_mathvision_without_options_is_free_form(record: MakeRecord, options: object) -> None:
+    row = {**MATHVISION, "options": options, "answer": "$2\\sqrt{3}$"}
+    (draft,) = mathvision.parse(record(row, ("images/34.jpg",), "data/test.jsonl"))
+    assert draft.gold == Gold(kind="math", value="2\\sqrt{3}")
+    assert draft.meta["question_type"] == "free-form"
 
 
 def test_a_mathvision_row_with_option_values(record: MakeRecord) -> None:
@@ -196,28 +245,56 @@ def test_an_olympiadbench_row_with_context_tolerance_and_unit(record: MakeRecord
     (draft,) = olympiadbench.parse(made)
     assert draft.id == "OE_MM_physics_en_COMP-1148"
     assert draft.question == "A solid, uniform cylinder rests on a plank.\nWhat is the period $T$?"
-    assert draft.gold == Gold(kind="number", value="1.25")
+    assert draft.gold == Gold(kind="number", value="1.25", unit="s", tolerance="5e-2")
     assert draft.pictures == ((made.root / "images/img_4082.jpg").resolve(),)
     assert draft.meta == {
         "subset": "OE_MM_physics_en_COMP",
         "subfield": "Mechanics",
+        "answer_type": "Numerical",
         "unit": "s",
         "error": "5e-2",
-        "answer_type": "Numerical",
+        "context": OLYMPIAD["context"],
+        "question": OLYMPIAD["question"],
+        "is_multiple_answer": "false",
+        "final_answer": '["$1.25$"]',
     }
 
 
 def test_several_olympiadbench_answers_are_joined_and_listed(record: MakeRecord) -> None:
     row = {**OLYMPIAD, "context": None, "final_answer": ["$2$", "$-\\sqrt{3}$"], "is_multiple_answer": True}
     (draft,) = olympiadbench.parse(record(row, (), "data/OE_TO_maths_en_COMP.json"))
-    assert (draft.gold, draft.modality) == (Gold(kind="text", value="2, -\\sqrt{3}"), "text")
-    assert json.loads(draft.meta["answers"]) == ["2", "-\\sqrt{3}"]
+    assert draft.gold == Gold(kind="math", value="2, -\\sqrt{3}", unit="s", tolerance="5e-2")
+    assert json.loads(draft.meta["final_answer"]) == ["$2$", "$-\\sqrt{3}$"]
+    assert draft.meta["is_multiple_answer"] == "true"
+
+
+def test_a_chinese_olympiadbench_row_keeps_its_text(record: MakeRecord) -> None:
+    row = {**OLYMPIAD, "context": None, "question": "求函数 $f(x)$ 的最小值.", "unit": None, "error": None}
+    (draft,) = olympiadbench.parse(record(row, (), "data/OE_TO_maths_zh_CEE.json"))
+    assert (draft.question, draft.modality) == ("求函数 $f(x)$ 的最小值.", "text")
+    assert draft.meta["question"] == "求函数 $f(x)$ 的最小值."
+
+
+def test_a_theorem_proof_is_passed_over(record: MakeRecord) -> None:
+    assert olympiadbench.parse(record(OLYMPIAD, (), "data/TP_TO_maths_en_COMP.json")) == []
+
+
+def test_an_olympiadbench_file_of_no_known_subset_is_refused(record: MakeRecord) -> None:
+    with pytest.raises(BadRowError, match="found 'OE_extra'"):
+        olympiadbench.parse(record(OLYMPIAD, (), "data/OE_extra.json"))
 
 
 def test_an_olympiadbench_row_with_more_tags_than_embedded_pictures_is_refused(record: MakeRecord) -> None:
     row = {**OLYMPIAD, "question": "See <img_1> and <img_2>.", "image_1": {"bytes": png(), "path": "1.jpg"}}
     with pytest.raises(BadRowError, match="3 different picture tags for 1 pictures"):
         olympiadbench.parse(record(row, (), "OE_MM_maths_en_COMP.json"))
+
+
+def test_an_olympiadbench_tag_may_name_a_column_of_the_row(record: MakeRecord) -> None:
+    images = {"image_1": {"bytes": png(), "path": None}, "image_2": {"bytes": png("blue"), "path": None}}
+    row = {**OLYMPIAD, **images, "context": None, "question": "Compare <image_2> with <image_1>."}
+    (draft,) = olympiadbench.parse(record(row, (), "OE_MM_maths_en_COMP.parquet"))
+    assert draft.pictures == (png("blue"), png())
 
 
 MMMU = {
@@ -240,7 +317,7 @@ def test_an_mmmu_row_with_two_pictures_sends_them_in_the_order_of_their_tags(rec
     (draft,) = mmmu.parse(record(MMMU))
     assert draft.pictures == (png("blue"), png("red"))
     assert draft.question == (
-        "Compare with . Which came after ?\nChoices:\n(A) image 2\n"
+        "Compare image 1 with image 2. Which came after image 1?\nChoices:\n(A) image 2\n"
         "(B) Monet's garden\n(C) Neither\n(D) $\\alpha$"
     )
     assert draft.gold.value == "B"
@@ -250,6 +327,9 @@ def test_an_mmmu_row_with_two_pictures_sends_them_in_the_order_of_their_tags(rec
         "subfield": "Art Theory",
         "subject": "Art_Theory",
         "discipline": "Art and Design",
+        "question": MMMU["question"],
+        "options": '["<image 1>", "Monet\'s garden", "Neither", "$\\\\alpha$"]',
+        "answers": '["B"]',
     }
 
 
@@ -261,13 +341,33 @@ def test_an_open_mmmu_row_keeps_all_accepted_answers(record: MakeRecord) -> None
         "answer": "['24/7', '3.429']",
     }
     (draft,) = mmmu.parse(record({**row, "question_type": "open"}))
-    assert draft.gold == Gold(kind="number", value="24/7")
-    assert draft.meta["accepted_answers"] == '["24/7", "3.429"]'
+    assert draft.gold == Gold(kind="number", value="24/7", accepted=("3.429",))
+    assert draft.meta["answers"] == '["24/7", "3.429"]'
 
 
-def test_an_mmmu_row_whose_tags_miss_a_picture_is_refused(record: MakeRecord) -> None:
-    with pytest.raises(BadRowError, match="tags name pictures 1, the row holds 1, 2"):
-        mmmu.parse(record({**MMMU, "question": "<image 1>", "options": "['a', 'b']"}))
+def test_an_mmmu_picture_that_only_the_explanation_names_is_not_sent(record: MakeRecord) -> None:
+    (draft,) = mmmu.parse(record({**MMMU, "question": "<image 1>", "options": "['a', 'b']"}))
+    assert draft.pictures == (png("red"),)
+
+
+def test_an_mmmu_row_whose_tag_has_no_picture_is_refused(record: MakeRecord) -> None:
+    with pytest.raises(BadRowError, match="tags name picture 3, the row holds 1, 2"):
+        mmmu.parse(record({**MMMU, "question": "<image 1> and <image 3>"}))
+
+
+def test_seven_mmmu_pictures_named_in_reverse_order(record: MakeRecord) -> None:
+    colours = ("red", "blue", "green", "black", "white", "yellow", "purple")
+    images = {f"image_{i}": {"bytes": png(colour), "path": None} for i, colour in enumerate(colours, start=1)}
+    question = " ".join(f"<image {i}>" for i in (7, 6, 5, 4, 3, 2, 1, 7))
+    (draft,) = mmmu.parse(record({**MMMU, **images, "question": question, "options": "['a', 'b']"}))
+    assert draft.pictures == tuple(png(colour) for colour in reversed(colours))
+    assert draft.question.startswith("image 1 image 2 image 3 image 4 image 5 image 6 image 7 image 1\n")
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_an_mmmu_row_of_another_split_is_refused(record: MakeRecord, split: str) -> None:
+    with pytest.raises(BadRowError, match=f"a row of split {split}, validation is needed"):
+        mmmu.parse(record({**MMMU, "id": f"{split}_Art_Theory_7"}))
 
 
 @pytest.mark.parametrize(

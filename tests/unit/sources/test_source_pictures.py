@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -79,3 +80,44 @@ def test_the_pixel_hash_covers_mode_size_and_rgb_bytes(tmp_path: Path) -> None:
     written = write_png(decode(png("red", (2, 1))), tmp_path)
     assert written.pixels == hashlib.sha256(b"RGB 2 1\n" + b"\xff\x00\x00" * 2).hexdigest()
     assert written.path == f"images/{hashlib.sha256((tmp_path / written.path).read_bytes()).hexdigest()}.png"
+
+
+def saved(picture: Image.Image, form: str = "PNG", **more: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **more)
+    return buffer.getvalue()
+
+
+def test_sixteen_bit_grey_is_scaled_and_not_clipped_to_white() -> None:
+    sixteen = Image.fromarray(np.array([[0, 257 * 100, 65535]], dtype=np.uint16))
+    assert sixteen.mode == "I;16"
+    assert np.asarray(decode(saved(sixteen))).tolist() == [[[0] * 3, [100] * 3, [255] * 3]]
+
+
+def test_cmyk_becomes_rgb() -> None:
+    red = decode(saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95))
+    assert red.mode == "RGB"
+    r, g, b = red.getpixel((4, 4))
+    assert r > 240 and g < 15 and b < 15
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+def test_an_animated_picture_is_refused_with_its_number_of_frames(form: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    with pytest.raises(BadRowError, match="picture with 2 frames"):
+        decode(saved(frames[0], form, save_all=True, append_images=frames[1:]))
+
+
+def test_a_picture_that_lies_on_its_side_is_turned_upright() -> None:
+    lying = Image.new("RGB", (30, 10), "white")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn clockwise
+    assert decode(saved(lying, "JPEG", exif=exif)).size == (10, 30)
+
+
+def test_a_picture_30000_pixels_wide_is_kept_or_refused_by_its_shape() -> None:
+    assert decode(saved(Image.new("RGB", (30_000, 200)))).size == (30_000, 200)
+    with pytest.raises(BadRowError, match="30000x100 pixels, its sides at most 1:200"):
+        decode(saved(Image.new("RGB", (30_000, 100))))
+    with pytest.raises(BadRowError, match="30000x600 pixels, at most 16000000"):
+        decode(saved(Image.new("1", (30_000, 600))))

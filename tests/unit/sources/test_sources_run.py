@@ -157,7 +157,12 @@ def test_one_unusable_row_of_a_benchmark_stops_the_stage_and_is_named(stage: Sta
     rows = [{"id": i, "question": f"{i}?", "final_answer": ["7"] if i else []} for i in range(20)]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "OE_TO_maths_en_COMP.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    source = {"name": "olympiadbench", "uri": str(tmp_path / "data"), "format": "olympiadbench"}
+    source = {
+        "name": "olympiadbench",
+        "uri": str(tmp_path / "data"),
+        "format": "olympiadbench",
+        "num_rows": 20,
+    }
     found = r"1 of 20 rows are unusable: olympiadbench/OE_TO_maths_en_COMP\.jsonl:1: final_answer"
     with pytest.raises(DataError, match=found):
         stage(source)
@@ -165,7 +170,7 @@ def test_one_unusable_row_of_a_benchmark_stops_the_stage_and_is_named(stage: Sta
 
 def test_a_folder_without_files_of_the_format_stops_the_stage(stage: Stage, tmp_path: Path) -> None:
     write_questions(tmp_path / "data", question("1"))
-    with pytest.raises(DataError, match=r"a file named test-\*\.parquet or test\.jsonl"):
+    with pytest.raises(DataError, match=r"a file named test-\*\.parquet or .*test\.jsonl"):
         stage({"name": "mathvision", "uri": str(tmp_path / "data"), "format": "mathvision"})
 
 
@@ -174,6 +179,51 @@ def test_a_missing_folder_and_an_unknown_scheme_are_named(stage: Stage, tmp_path
         stage({"name": "a", "uri": f"file://{tmp_path}/gone", "format": "questions"})
     with pytest.raises(RecipeError, match=r"ftp://x/y.*\n *allowed: file://folder"):
         stage({"name": "a", "uri": "ftp://x/y", "format": "questions"})
+
+
+def test_origin_and_licence_ride_on_every_row_and_the_recipes_word_on_the_licence_comes_first(
+    stage: Stage, tmp_path: Path
+) -> None:
+    source = write_questions(tmp_path / "data", question("1"))
+    (row,) = prompts(stage(source))
+    assert (row.origin, row.license) == ("mine", "")
+    (row,) = prompts(stage(source | {"license": "CC0-1.0"}))
+    assert row.license == "CC0-1.0"
+
+
+def test_a_row_of_a_published_set_names_its_configuration_and_its_makers_licence(
+    stage: Stage, tmp_path: Path
+) -> None:
+    turns = [{"from": "human", "value": "How many?"}, {"from": "gpt", "value": "3"}]
+    (tmp_path / "data").mkdir()
+    rows = [{"id": "1", "data_source": "CLEVR-Math(MathV360K)", "conversations": turns}]
+    (tmp_path / "data/train.json").write_text(json.dumps(rows))
+    (row,) = prompts(stage({"name": "CLEVR", "uri": str(tmp_path / "data"), "format": "llava_onevision"}))
+    assert (row.origin, row.license) == ("CLEVR-Math(MathV360K)", "CC-BY-4.0")
+    assert row.meta["domain"] == "object"
+
+
+def test_drawn_data_is_named_as_such_and_carries_nobodys_licence(stage: Stage) -> None:
+    uri = "miniature://vqa/CLEVR-Math(MathV360K)?seed=1&num=2"
+    first, _ = prompts(stage({"name": "CLEVR", "uri": uri, "format": "llava_onevision"}))
+    assert (first.origin, first.license) == ("miniature: CLEVR-Math(MathV360K)", "")
+
+
+def test_a_parquet_table_with_embedded_pictures_is_read_row_by_row(stage: Stage, tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    turns = [{"from": "human", "value": "<image>\nHow many?"}, {"from": "gpt", "value": "The answer is 3"}]
+    rows = [
+        {"id": str(i), "image": {"bytes": png(size=(4, 3 + i)), "path": None}, "conversations": turns}
+        for i in range(70)
+    ]
+    (tmp_path / "data").mkdir()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "data/train-0.parquet")
+    source = {"name": "geos", "uri": str(tmp_path / "data"), "format": "llava_onevision", "num_rows": 5}
+    made = stage(source)
+    assert len(prompts(made)) == 5
+    assert len(list((made.path / "images").iterdir())) == 5  # only drawn questions have theirs decoded
 
 
 def test_two_sources_of_one_name_are_refused(stage: Stage, tmp_path: Path) -> None:

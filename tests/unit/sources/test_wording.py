@@ -1,6 +1,13 @@
 import pytest
 
-from spica.sources.wording import split_choices, strip_instructions, take_tags, with_choices
+from spica.sources.wording import (
+    PREFIX,
+    split_choices,
+    strip_instructions,
+    strip_prefix,
+    take_tags,
+    with_choices,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +40,15 @@ def test_picture_tags_are_taken_out(text: str, expected: tuple[str, list[str]]) 
         "How many?\nConcise answer only.",
         "How many?\nYour answer should be very brief.",
         "How many?\nAnswer briefly.",
+        "How many?\nKeep it short and to the point.",
+        "How many?\nYour answer should be compact.",
+        "How many?\nAnswer with the option's letter from the given choices directly.",
+        "First perform reasoning, then finally answer the question requiring an integer answer and "
+        "provide the final value, e.g., 1, 2, 3, at the end in the following format: Answer: xxx.\n"
+        "Question: How many?",
+        "Hint: Please answer the question requiring an integer answer and provide the final value, e.g., "
+        "1, 2, 3, at the end.\nQuestion: How many?",
+        "Based on the image, directly select the correct answer for the following question:\nHow many?",
         "How many?",
     ],
 )
@@ -47,6 +63,7 @@ def test_hints_lead_ins_and_suffixes_are_taken_off(text: str) -> None:
         "A train leaves.\nWhich word is written on it?",
         "The sign reads\nQuestion: nothing",
         "F4G9\nc+h=?",
+        "According to the figure, what is x?\nRound it.",
     ],
 )
 def test_questions_that_only_look_like_instructions_stay_whole(text: str) -> None:
@@ -89,3 +106,8 @@ def test_options_that_are_just_their_letters_add_no_lines() -> None:
 def test_letters_in_the_middle_of_a_sentence_are_no_options() -> None:
     text = "Let (A) be x and (B) be y. Find c+h."
     assert split_choices(text) == (text, ())
+
+
+def test_the_authors_prefix_is_taken_off_and_a_question_about_thinking_is_not() -> None:
+    assert strip_prefix(f"{PREFIX}\nc+h=?") == "c+h=?"
+    assert strip_prefix("Please first think deeply.\nc+h=?") == "Please first think deeply.\nc+h=?"

@@ -1,34 +1,126 @@
-"""OlympiadBench (He et al. 2024, arXiv 2402.14008), open-ended: 6,728 items in ten subsets.
+r"""OlympiadBench, open-ended part: 6,728 problems in ten subsets; theorem proofs are left out.
 
-One micro accuracy over all items, reported by pictures (mm) or text, by subset, and by language and field,
-which the subset's name holds: OE_MM_maths_en_COMP (protocol C3; Virgo's printed labels for mm and text are
-swapped). Several answers to one question may come in any order, as the official judge has it. Its tolerance
-per question (`error`) and its symbolic equality are not applied: numbers compare within 1e-6.
+    paper       He et al. 2024, arXiv 2402.14008
+    rows        Hothan/OlympiadBench; English and Chinese, maths and physics; 4,055 with pictures, 2,673
+    without prompt      inference/code/evaluators/evaluator.py of OpenBMB/OlympiadBench, English or Chinese; a
+                picture in place of every <img_N> (as its GPT-4V and Qwen-VL runs send them)
+    headline    micro accuracy over 6,728
+    groups      part (mm or text), language, field, subset, answer type, language x field
+    official    MathJudger on the text after the last final-answer sentence; absolute tolerance
+    fork        the authors' evaluate.py, in which every comparison that is not structural fails
+
+Whether the authors kept this prompt under their prefix is not published: `prefix+official` does, `prefix`
+does not.
 """
 
 import json
-from itertools import permutations
+import re
+from collections.abc import Callable
 
-from spica.artifacts.types import Gold, PromptRow
-from spica.evaluate.tasks.plain import pick
+from spica.answers.types import ScoreRow
+from spica.artifacts.types import PromptRow
+from spica.evaluate.tasks.parts import Part, pick, pictures_in_place, published
 
-MAX_REORDERED = 5
-"""More answers than these must come in the official order (5! = 120 orders are tried)."""
+_TAG = re.compile(r"<(?:img|image)_(\d+)>")
+_TYPES_EN = {
+    "Numerical": "a numerical value",
+    "Expression": "an expression",
+    "Equation": "an equation",
+    "Interval": "an interval",
+}
+_TYPES_ZH = {"Numerical": "数值", "Expression": "表达式", "Equation": "方程", "Interval": "区间"}
 
 
 def groups(row: PromptRow) -> dict[str, str]:
-    """By mm or text, subset, language, field, answer type."""
-    found = {"part": "mm" if row.images else "text", **pick(row, "subset")}
+    """By part, language, field, subset, answer type; the subset's name says the first three."""
     names = row.meta.get("subset", "").split("_")
+    found = pick(row, "subset", "answer_type")
     if len(names) == 5:
-        found |= {"part": "mm" if names[1] == "MM" else "text", "language": names[3], "field": names[2]}
-    return found | pick(row, "answer_type", "glyphs")
+        part, field, language = "mm" if names[1] == "MM" else "text", names[2], names[3]
+        found = {"part": part, "language": language, "field": field} | found
+        found["language x field"] = f"{language} x {field}"
+    return found
 
 
-def golds(row: PromptRow) -> list[Gold]:
-    """The gold answer; several answers in every order."""
-    answers = json.loads(row.meta.get("answers", "[]"))
-    if not 1 < len(answers) <= MAX_REORDERED:
-        return [row.gold]
-    orders = dict.fromkeys(permutations(answers))
-    return [row.gold.model_copy(update={"value": ", ".join(order)}) for order in orders]
+def official(row: PromptRow) -> list[Part]:
+    """Instruction, context and question, with pictures in place of their tags."""
+    maths, chinese = "maths" in published(row, "subset"), "_zh_" in published(row, "subset")
+    instruct = _chinese if chinese else _english
+    context = f"{published(row, 'context')}\n" if row.meta.get("context") and not maths else ""
+    text = f"{instruct(row, maths)}\n{context}{published(row, 'question')}"
+    return pictures_in_place(row, text, _TAG)
+
+
+def _english(row: PromptRow, maths: bool) -> str:
+    multiple = published(row, "is_multiple_answer") == "true"
+    box = "\\boxed{multiple answers connected with commas}" if multiple else "\\boxed{answer}"
+    subject, types = "Math" if maths else "Physics", _answer_types(row, multiple, _english_types)
+    unit = ""
+    if "unit" in row.meta:
+        box += "(unit)"
+        unit = ", note that the unit of the answer should not be included in \\boxed{}"
+    return (
+        f"The following is an open-ended problem from an International {subject} competition. {types}"
+        "Please calculate the answer according to the given requirements and the information provided. "
+        "Please use LaTeX format to represent the variables and formulas used in the solution process and "
+        f'results. Please end your solution with "So the final answer is {box}." and give the result '
+        f"explicitly{unit}."
+    )
+
+
+def _chinese(row: PromptRow, maths: bool) -> str:
+    multiple = published(row, "is_multiple_answer") == "true"
+    box = "\\boxed{用英文逗号连接的多个答案}" if multiple else "\\boxed{答案}"
+    subject, types = "数学" if maths else "物理", _answer_types(row, multiple, _chinese_types)
+    unit = ""
+    if "unit" in row.meta:
+        box += "(单位)"
+        unit = "\N{FULLWIDTH COMMA}注意答案的单位不要放在\\boxed{}中"
+    return (
+        f"以下是中国{subject}竞赛中的解答题{types}。请根据题目的要求和所提供的信息计算得出答案。"
+        "解答过程和结果中使用的变量和公式请使用LaTeX格式表示。"
+        f"请在最后以“所以最终答案是{box}。”显式给出结果{unit}。"
+    )
+
+
+def _answer_types(row: PromptRow, multiple: bool, say: Callable[[list[str], bool], str]) -> str:
+    """What the prompt says of the answers' types; of tuples nothing, as they mean different things."""
+    given = row.meta.get("answer_type", "")
+    if "Need_human_evaluate" in given or "Tuple" in given:
+        return ""
+    singles = given.split(",") if multiple else [given]
+    kinds = [next((kind for kind in _TYPES_EN if kind in single.partition("-")[0]), "") for single in singles]
+    return say(kinds, multiple) if all(kinds) else ""
+
+
+def _english_types(kinds: list[str], multiple: bool) -> str:
+    words = [_TYPES_EN[kind] for kind in kinds]
+    if not multiple:
+        return f"The answer of The problem should be {words[0]}. "
+    if len(set(words)) == 1:
+        return f"The problem has multiple answers, each of them should be {words[0]}. "
+    return f"The problem has multiple answers, with the answers in order being {', '.join(words)}. "
+
+
+def _chinese_types(kinds: list[str], multiple: bool) -> str:
+    words = [_TYPES_ZH[kind] for kind in kinds]
+    if not multiple:
+        return f"\N{FULLWIDTH COMMA}答案类型为{words[0]}"
+    if len(set(words)) == 1:
+        return f"\N{FULLWIDTH COMMA}题目有多个答案\N{FULLWIDTH COMMA}答案类型均为{words[0]}"
+    return f"\N{FULLWIDTH COMMA}题目有多个答案\N{FULLWIDTH COMMA}答案类型分别为{'、'.join(words)}"
+
+
+def score_row(row: PromptRow, response: str) -> ScoreRow:
+    """All golds are asked for; with tolerance, unit, type and language."""
+    answers = tuple(json.loads(published(row, "final_answer")))
+    return ScoreRow(
+        id=row.id,
+        response=response,
+        gold=answers[0] if len(answers) == 1 else answers,
+        question=row.question,
+        answer_type=row.meta.get("answer_type", ""),
+        error=row.meta.get("error", ""),
+        unit=row.meta.get("unit", ""),
+        language="zh" if "_zh_" in published(row, "subset") else "en",
+    )

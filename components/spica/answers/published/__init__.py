@@ -1,0 +1,1 @@
+"""Verdicts of the benchmarks' published programs, defects included; a module per benchmark."""

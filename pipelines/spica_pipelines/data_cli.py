@@ -1,0 +1,100 @@
+"""The commands `spica data ...`."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from spica.artifacts.types import PromptRow, Rollout
+    from spica.dataset.drop import By, Dropped
+
+app = typer.Typer(name="data", help="Work on stored training data.", no_args_is_help=True)
+
+
+@app.callback()
+def data() -> None:
+    """Work on stored training data."""
+
+
+@app.command()
+def drop(
+    folder: Annotated[Path, typer.Argument(help="Folder of a chat or a rollouts artifact.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; must not exist or be empty.")],
+    teacher: Annotated[list[str] | None, typer.Option(help="Drop what this teacher wrote.")] = None,
+    license: Annotated[
+        list[str] | None, typer.Option(help="Drop rows under this licence; none: rows without one.")
+    ] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Drop rows of this source.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="With a rollouts folder: that of the prompts they answer.")
+    ] = None,
+) -> None:
+    """Rebuild a set without a teacher, a licence or a source, from what is stored; nobody is asked."""
+    from spica.dataset.drop import drop_from_chat
+    from spica.errors import Fault, PrerequisiteError, RecipeError
+
+    given: Dropped = {
+        key: names for key, names in (("teacher", teacher), ("license", license), ("source", source)) if names
+    }
+    if not given:
+        raise RecipeError(
+            Fault("spica data drop", "nothing to drop", "--teacher, --license or --source", "name one")
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise PrerequisiteError(Fault(f"--out {out}", "it holds something", "a new folder", "name another"))
+    if (folder / "kept.jsonl").is_file():
+        went = _drop_from_rollouts(folder, prompts, given, out)
+    else:
+        went = drop_from_chat(folder, given, out)
+    for name, num in went.items():
+        print(f"dropped {name}: {num} rows")
+    card = json.loads((out / "card.json").read_bytes())
+    print(f"{out}: {card['num_rows']} rows are left")
+
+
+def _drop_from_rollouts(folder: Path, prompts: Path | None, dropped: "Dropped", out: Path) -> dict[str, int]:
+    from spica.artifacts.rows import read_jsonl, write_jsonl
+    from spica.artifacts.types import PromptRow, Rollout
+    from spica.dataset.drop import count_dropped, matches
+    from spica.distill.select import pass_rates
+    from spica.errors import DataError, Fault, RecipeError
+
+    if prompts is None:
+        advice = "add --prompts with the folder of the prompts artifact"
+        raise RecipeError(Fault("--prompts", "not given", "sources and licences stand there", advice))
+    rows = {row.id: row for row in read_jsonl(prompts / "prompts.jsonl", PromptRow)}
+    rollouts = read_jsonl(folder / "rollouts.jsonl", Rollout)
+    kept = read_jsonl(folder / "kept.jsonl", Rollout)
+    if strange := [one.id for one in rollouts if one.id not in rows]:
+        advice = "give the prompts that these rollouts answer"
+        raise DataError(
+            Fault(str(prompts), f"no question {strange[0]!r}", "every rollout's question", advice)
+        )
+    went = count_dropped([_provenance(rows[one.id], one) for one in kept], dropped)
+    left, kept_left = (
+        [one for one in some if not matches(_provenance(rows[one.id], one), dropped)]
+        for some in (rollouts, kept)
+    )
+    if not kept_left:
+        raise DataError(Fault(str(folder), "all kept rollouts", "some that are left", "drop less"))
+    asked = list(dict.fromkeys(one.id for one in left))
+    out.mkdir(parents=True, exist_ok=True)
+    write_jsonl(out / "rollouts.jsonl", left)
+    write_jsonl(out / "kept.jsonl", kept_left)
+    _write(out / "pass_rates.json", pass_rates([rows[row_id] for row_id in asked], left))
+    _write(out / "card.json", {"num_rows": len(kept_left), "num_rollouts": len(left), "dropped": went})
+    for image in sorted({image.path for row_id in asked for image in rows[row_id].images}):
+        (out / image).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / image, out / image)
+    return went
+
+
+def _provenance(row: "PromptRow", rollout: "Rollout") -> "dict[By, str]":
+    return {"teacher": rollout.teacher, "license": row.license or "none", "source": row.source}
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
