@@ -160,7 +160,7 @@ def main() -> int:
     )
     num, kills, cpu, rss = worker_run()
     print(
-        f"child: {num} towers past all guards, {kills} killed, longest {cpu:.1f} s of CPU, peak RSS {rss:.0f} MiB"
+        f"child: {num} towers past all guards, {kills} killed, longest {cpu:.1f} s of CPU, RSS {rss:.0f} MiB"
     )
     # A killed worker is started again within the verdict that follows.
     return 0 if met and not accepted and longest <= DEADLINE_S + 2.0 and rss <= MAX_RSS_MIB else 1

@@ -5,8 +5,8 @@ from typing import Literal
 from spica.artifacts.types import Row
 
 Mode = Literal["repaired", "official", "fork"]
-"""repaired: what is right; official: the verdict of the benchmark's published program, defects included; fork: that
-of the program in the authors' repository (RUCAIBox/Virgo)."""
+"""repaired: what is right; official: the verdict of the benchmark's published program, defects included;
+fork: that of the program in the authors' repository (RUCAIBox/Virgo)."""
 
 Judged = Literal["mathverse", "mathvision", "olympiadbench", "mmmu", "math"]
 """A benchmark, or `math`: the bare comparison without a benchmark's extraction."""

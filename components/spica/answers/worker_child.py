@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from spica.answers.worker import MAX_BYTES, Json
 
-_RECYCLE_KIB = MAX_BYTES // 1024 * 3 // 4
+_RECYCLE_BYTES = MAX_BYTES * 3 // 4
 """A child that has grown to this is replaced: caches of parsers and of sympy only grow."""
 
 _FORBIDDEN = (
@@ -99,11 +99,15 @@ def _reply(request: list[Any]) -> bytes:
         text = json.dumps({"raised": f"{type(error).__name__}: {error}"[:1000]})
     signal.setitimer(signal.ITIMER_PROF, 0)
     sys.dont_write_bytecode = _computing = False
-    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > _RECYCLE_KIB and not text.endswith(
-        '"last": true}'
-    ):
+    if request[0] == "call" and _resident_bytes() > _RECYCLE_BYTES and not text.endswith('"last": true}'):
         text = text[:-1] + ', "last": true}'
     return text.encode()
+
+
+def _resident_bytes() -> int:
+    # ru_maxrss would be the parent's: it is kept across fork and exec.
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def _inside(module: str) -> str:

@@ -2,10 +2,12 @@
 
 Artifact kinds and their files:
 
-    prompts     prompts.jsonl (PromptRow), images/SHA256.png, quarantine.jsonl; in held-out also dev.jsonl
-    rollouts    rollouts.jsonl (Rollout), kept.jsonl (Rollout), pass_rates.json, images/ (those asked about)
+    prompts     prompts.jsonl (PromptRow), images/SHA256.png, quarantine.jsonl, gold_unparsed.jsonl; in held-out
+                also dev.jsonl; responses.jsonl (Response) where rows bring their responses along
+    rollouts    rollouts.jsonl (Rollout), kept.jsonl (Rollout), pass_rates.json, images/ (those asked about);
+                base.jsonl (Rollout): the base's greedy answers, where a difficulty is wanted
     chat        train.json, val.json (arrays of ChatRow), dataset_info.json, images/, card.json,
-                quarantine.jsonl
+                contamination.json, quarantine.jsonl
     checkpoint  a Hugging Face folder (safetensors, processor, chat template, README.md), metrics.jsonl
     scores      scores.jsonl (Score), summary.json
     report      report.json, report.html
@@ -43,8 +45,8 @@ class Gold(Row):
 
     kind: Literal["letter", "number", "text", "yes_no", "math"]
     value: str
-    """Canonical form: A..E, a number, lower-case text, yes or no; math: LaTeX as the benchmark writes it, several
-    answers separated by commas."""
+    """Canonical form: A..E, a number, lower-case text, yes or no; math: LaTeX as the benchmark writes it,
+    several answers separated by commas."""
     options: tuple[str, ...] = ()
     """Option values in letter order; empty for open questions."""
     unit: str = ""
@@ -106,8 +108,8 @@ class Rollout(Row):
     num_tokens: int
     """Completion tokens as the endpoint counted them."""
     verdict: RolloutVerdict
-    """malformed: right, but not one thought and one solution in their markers; refused: never answered; cancelled:
-    longer than the shortest correct one, `num_tokens` is then a lower bound."""
+    """malformed: right, but not one thought and one solution in their markers; refused: never answered;
+    cancelled: longer than the shortest correct one, `num_tokens` is then a lower bound."""
 
 
 class Message(Row):
