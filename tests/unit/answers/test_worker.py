@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -85,3 +87,17 @@ def test_a_forked_process_has_a_child_of_its_own() -> None:
     os.close(write)
     assert worker.pid() == before
     assert worker.call(EQUAL, "1", "1", deadline_s=60.0) is True
+
+
+def test_a_child_is_not_taken_for_as_large_as_its_parent() -> None:
+    code = """
+from spica.answers import worker
+large = b"x" * worker.MAX_BYTES
+children = set()
+for _ in range(3):
+    worker.call("spica.answers.algebra:equal", "1", "1", deadline_s=60.0)
+    children.add(worker.pid())
+print(len(children), None in children)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 False\n"
