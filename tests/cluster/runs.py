@@ -32,22 +32,26 @@ def shipped_recipe(folder: Path, bucket: str) -> Path:
     return path
 
 
-def small_recipe(folder: Path, bucket: str, teacher_key: str | None = None, **secrets: str) -> Path:
+def small_recipe(
+    folder: Path, bucket: str, teacher_key: str | None = None, asked_times: int = 1, **secrets: str
+) -> Path:
     """The miniature with fewer rows and epochs: every step is done, none takes long.
 
     Args:
         folder: where it is written.
         bucket: of its store.
         teacher_key: the variable that holds the teacher's key.
+        asked_times: so many times the questions for M0 and of the benchmarks, for servers that stay longer.
         secrets: names, as in `profiles.*.kubernetes.secrets`.
     """
     recipe = yaml.safe_load(find_recipe("miniature").read_text())
     recipe["name"] = "small"
     recipe["models"]["teachers"]["ours"]["api_key_env"] = teacher_key
     for section, num in SMALL.items():
+        times = asked_times if section in ("visual", "benchmarks") else 1
         for source in recipe["sources"][section]:
-            source["uri"] = source["uri"].partition("&num=")[0] + f"&num={num}"
-            source["num_rows"] = num if section == "benchmarks" else None
+            source["uri"] = source["uri"].partition("&num=")[0] + f"&num={num * times}"
+            source["num_rows"] = num * times if section == "benchmarks" else None
     recipe["dataset"] |= {"num_val": 4, "max_bad_fraction": 0.5}
     recipe["sft"] |= {"epochs": 3, "batch_size": 4}
     recipe["distill"]["visual"]["num_rollouts"] = 2

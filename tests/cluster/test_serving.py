@@ -196,7 +196,7 @@ def test_a_server_that_is_never_ready_says_what_its_pod_waits_for(
 ) -> None:
     """A second is too short for any model."""
     with pytest.raises(
-        EndpointError, match=r"not ready after \d+ s: .*(pod|container|loading|model)"
+        EndpointError, match=r"not ready after \d+ s: .*(pod|container|loading|model|weights)"
     ) as raised:
         KubernetesEndpoint.start(cluster, server(checkpoint, tmp_path), pods(ready_timeout_s=1), team, owner)
     assert "next:" in str(raised.value)

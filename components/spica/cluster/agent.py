@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -48,6 +48,7 @@ DONE, PERMANENT, RETRY, PREEMPTED = 0, 1, 138, 143
 COPY_EVERY_S = 1.0
 """A checkpoint is in the store about a second after it is written."""
 LOOK_EVERY_S = 2.0
+LOOK_FOR_RANKS_EVERY_S = 0.1
 DELIVERY_WAIT_S = 3600.0
 """Longest time that other nodes stay for node 0 to deliver."""
 STORE_PATIENCE_S = 600.0
@@ -70,6 +71,8 @@ class Node:
         self.out, self.scratch = folder / "files", folder / "scratch"
         self._torchrun: subprocess.Popen[str] | None = None
         self._terminated = False
+        self._gang: set[str] | None = None
+        """On nodes other than 0: attempts that had begun when the ranks of this node ran."""
         self._words = LastWords()
 
     def run(self) -> int:
@@ -143,7 +146,7 @@ class Node:
 
     def _await_delivery(self) -> int:
         """Stay for node 0: without this node its successor could not form the gang again."""
-        gang = attempts(self.shelf.names())
+        gang = attempts(self.shelf.names()) if self._gang is None else self._gang
         limit = time.monotonic() + DELIVERY_WAIT_S
         while time.monotonic() < limit:
             names = self.shelf.names()
@@ -208,10 +211,21 @@ class Node:
             start_new_session=True,
         ) as self._torchrun:
             assert self._torchrun.stdout is not None
+            if self.rank != 0:
+                threading.Thread(target=self._note_gang, args=(self._torchrun,), daemon=True).start()
             for line in self._torchrun.stdout:
                 self._words.hear(line.rstrip())
                 print(line, end="", flush=True)
         return self._torchrun.returncode
+
+    def _note_gang(self, process: subprocess.Popen[str]) -> None:
+        """Ranks run once the gang is formed; when they have ended, node 0 may have begun another attempt."""
+        while process.poll() is None:
+            if descendants(process.pid):
+                with suppress(PrerequisiteError):
+                    self._gang = attempts(self.shelf.names())
+                return
+            time.sleep(LOOK_FOR_RANKS_EVERY_S)
 
     def _ending(self, code: int) -> int:
         """What the ranks left behind counts: torchrun's code is 1 for anything, even for a finished run."""

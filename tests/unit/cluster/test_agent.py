@@ -29,6 +29,12 @@ Happens = list[Callable[[], Any]]
 TASK = "sft-d_t"
 JOB = f"runs/{TASK}/{KEY[:16]}/job"
 STEP_7 = "checkpoints/step-00000007"
+RUNS_A_RANK = """
+import subprocess, sys
+rank = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+sys.stdin.read()
+rank.communicate()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +173,7 @@ def test_a_worker_stays_until_node_0_or_its_successor_has_delivered(
             environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "PET_NODE_RANK": str(rank)}
             environment |= {"SPICA_STATE": str(tmp_path / pod)}
             process = subprocess.Popen(command, env=os.environ | environment)
+            stack.callback(process.wait)
             stack.callback(process.kill)
             return process
 
@@ -301,6 +308,18 @@ def test_a_worker_takes_part_again_when_node_0_does(s3: Any, store: S3Store, loo
     looks += [lambda: None, lambda: put(s3, "attempts/00000007-0002-b.json")]
     assert node(store, rank=1)._await_delivery() == 138
     assert looks == []
+
+
+def test_a_worker_takes_part_again_when_node_0_did_before_its_ranks_had_ended(
+    s3: Any, store: S3Store
+) -> None:
+    worker = node(store, rank=1)
+    with subprocess.Popen([sys.executable, "-c", RUNS_A_RANK], stdin=subprocess.PIPE, text=True) as torchrun:
+        put(s3, "attempts/00000007-0001-a.json")
+        worker._note_gang(torchrun)
+        torchrun.communicate()
+    put(s3, "attempts/00000007-0002-b.json")
+    assert worker._await_delivery() == 138
 
 
 def test_a_worker_does_not_wait_for_ever(s3: Any, store: S3Store, looks: Happens) -> None:
