@@ -58,7 +58,7 @@ def drop(
 def _drop_from_rollouts(folder: Path, prompts: Path | None, dropped: "Dropped", out: Path) -> dict[str, int]:
     from spica.artifacts.rows import read_jsonl, write_jsonl
     from spica.artifacts.types import PromptRow, Rollout
-    from spica.dataset.drop import count_dropped, matches
+    from spica.dataset.drop import check_pictures, count_dropped, matches
     from spica.distill.select import pass_rates
     from spica.errors import DataError, Fault, RecipeError
 
@@ -68,25 +68,31 @@ def _drop_from_rollouts(folder: Path, prompts: Path | None, dropped: "Dropped", 
     rows = {row.id: row for row in read_jsonl(prompts / "prompts.jsonl", PromptRow)}
     rollouts = read_jsonl(folder / "rollouts.jsonl", Rollout)
     kept = read_jsonl(folder / "kept.jsonl", Rollout)
-    if strange := [one.id for one in rollouts if one.id not in rows]:
+    base = read_jsonl(folder / "base.jsonl", Rollout) if (folder / "base.jsonl").is_file() else []
+    if strange := [one.id for one in (*rollouts, *kept, *base) if one.id not in rows]:
         advice = "give the prompts that these rollouts answer"
         raise DataError(
             Fault(str(prompts), f"no question {strange[0]!r}", "every rollout's question", advice)
         )
-    went = count_dropped([_provenance(rows[one.id], one) for one in kept], dropped)
-    left, kept_left = (
+    kept_from, drawn_from = ([_provenance(rows[one.id], one) for one in some] for some in (kept, rollouts))
+    went = count_dropped(kept_from, dropped, drawn_from)
+    left, kept_left, base_left = (
         [one for one in some if not matches(_provenance(rows[one.id], one), dropped)]
-        for some in (rollouts, kept)
+        for some in (rollouts, kept, base)
     )
     if not kept_left:
         raise DataError(Fault(str(folder), "all kept rollouts", "some that are left", "drop less"))
     asked = list(dict.fromkeys(one.id for one in left))
+    images = sorted({image.path for one in (*left, *base_left) for image in rows[one.id].images})
+    check_pictures(folder, images)
     out.mkdir(parents=True, exist_ok=True)
     write_jsonl(out / "rollouts.jsonl", left)
     write_jsonl(out / "kept.jsonl", kept_left)
+    if base_left:
+        write_jsonl(out / "base.jsonl", base_left)
     _write(out / "pass_rates.json", pass_rates([rows[row_id] for row_id in asked], left))
     _write(out / "card.json", {"num_rows": len(kept_left), "num_rollouts": len(left), "dropped": went})
-    for image in sorted({image.path for row_id in asked for image in rows[row_id].images}):
+    for image in images:
         (out / image).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / image, out / image)
     return went

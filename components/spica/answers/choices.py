@@ -56,6 +56,12 @@ _LONE = re.compile(
     r"(?:A(?!\s+(?!it\b|is\s+(?:right|correct))[a-z])|I(?=\s*[.)]|\s*$)|[B-HJ])(?![A-Za-z\d'])"
     r"(?!\s*(?:is|are)\s+(?:wrong|incorrect|false|not|too))"
 )
+_DENIED = re.compile(
+    r"(?:\b(?:not|cannot|than|except|instead\s+of)|n't)[ \t]+(?:be\s+)?(?:(?:the|an?)\s+)?"
+    r"(?:(?:answer|option|choice)\s+)?[\s*(\"'$\\]*$",
+    re.IGNORECASE,
+)
+"""What stands before a letter that is not meant."""
 _TAIL_CHARS = 4000
 
 
@@ -68,23 +74,28 @@ def chosen_letter(response: str, gold: Gold) -> str | None:
     text = response.strip()[-_TAIL_CHARS:]
     if _SEVERAL.search(text[-40:]):
         return None
-    stated = [match[1] or match[2] for match in _STATED.finditer(text)]
+    stated = [match[1] or match[2] for match in _STATED.finditer(text) if not _is_denied(text, match.start())]
     stated = [letter for letter in stated if letter != "a"]  # "the answer is a square"
     if stated:
         return stated[-1].upper()
     leading = _LEADING.match(text)
     if leading:
         return leading[1] or leading[2]
-    ending = _ENDING.search(text[-20:])
-    if ending:
+    ending = _ENDING.search(text, max(0, len(text) - 20))
+    if ending and not _is_denied(text, ending.start(1)):
         return ending[1]
-    bracketed: list[str] = _BRACKETED.findall(text)
+    bracketed = [match[1] for match in _BRACKETED.finditer(text) if not _is_denied(text, match.start())]
     if bracketed:
         return bracketed[-1].upper()
-    lone: set[str] = set(_LONE.findall(text))
+    lone = {match[0] for match in _LONE.finditer(text) if not _is_denied(text, match.start())}
     if len(lone) == 1:
         return lone.pop()
     return _named_value(text, gold)
+
+
+def _is_denied(text: str, at: int) -> bool:
+    """Whether "not" or the like stands before what begins there."""
+    return _DENIED.search(text[max(0, at - 40) : at]) is not None
 
 
 def _named_value(text: str, gold: Gold) -> str | None:

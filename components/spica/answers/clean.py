@@ -98,7 +98,7 @@ _LAYOUT = re.compile(
 
 
 _SPACE = re.compile(
-    r"(?<!\\)\\[,;:!> ]|\\(?:q?quad|enspace|thinspace|space)(?![A-Za-z])|\\[hv]space\*?\{[^{}]*\}|~"
+    r"(?:(?<!\\)\\[,;:!> ]|\\(?:q?quad|enspace|thinspace|space)(?![A-Za-z])|\\[hv]space\*?\{[^{}]*\}|~|\s)+"
 )
 
 

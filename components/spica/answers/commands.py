@@ -213,9 +213,14 @@ def _function_arguments(parser: "Parser") -> tuple[Node, ...]:
 def bracketed(parser: "Parser", left: str) -> Node:
     """A bracket: a group of one, an interval or a tuple."""
     parser.enter()
-    bars, parser.bars = parser.bars, 0
-    found = parser.answers()
-    parser.bars, right = bars, parser.next.text
+    start, found, end = parser.ahead
+    if start == parser.at:
+        parser.at = end
+    else:
+        bars, parser.bars = parser.bars, 0
+        found = parser.answers()
+        parser.bars = bars
+    right = parser.next.text
     if parser.next.kind != "op" or right not in _CLOSING[left]:
         raise NotMath(f"{left!r} is not closed")
     parser.at += 1
@@ -249,10 +254,13 @@ def applied(parser: "Parser", name: str) -> Node:
     """A call where the bracket holds one symbol, number or several arguments; a product otherwise."""
     before = parser.at
     parser.at += 1
+    bars, parser.bars = parser.bars, 0
     argument = parser.answers()
+    parser.bars = bars
     simple = isinstance(argument, Sym | Num | Many) or name.startswith("f")
     if simple and parser.take(")"):
         return Op(f"call {name}", argument.items if isinstance(argument, Many) else (argument,))
+    parser.ahead = (before + 1, argument, parser.at)
     parser.at = before
     return Sym(name)
 

@@ -23,6 +23,8 @@ __all__ = ["TOLERANCE", "Decision", "decide", "equal"]
 
 _PLAIN_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 _DECIMAL_COMMA = re.compile(r"-?(?:\d+,(?:\d{1,2}|\d{4,})|0,\d+)")
+_TWO_NUMBERS = re.compile(r"-?\d+,\d")
+"""Of a gold answer: 2 and 3 for an answer such as 2.3. `1,22` may be one number."""
 _GLUED = re.compile(
     r"^((?:[^A-Za-z\\]|\\(?:frac|dfrac|times|cdot|sqrt|pi)(?![A-Za-z]))*[\d}])\s*((?:\\mu\s*|\\Omega\s*|[A-Za-z]){1,6})((?:\^\{?[23]\}?)?)$"
 )
@@ -62,6 +64,13 @@ def decide(answer: str, gold: Gold) -> Decision:
     alone stands for the number or its hundredth; units are converted, one on one side alone counts only
     against `gold.unit`.
     """
+    try:
+        return _decide(answer, gold)
+    except (RecursionError, OverflowError) as fault:
+        return Decision(False, "unparsable", f"{type(fault).__name__}: {fault}")
+
+
+def _decide(answer: str, gold: Gold) -> Decision:
     if len(answer) > MAX_ANSWER_CHARS:
         return Decision(False, "length", f"an answer of {len(answer)} characters")
     if gold.kind == "letter":
@@ -94,7 +103,8 @@ def _same(answer: str, right: str, gold: Gold) -> Decision:
     if _LETTERS.fullmatch(given) and _LETTERS.fullmatch(wanted) and same_text(answer, right):
         return Decision(True, "text")
     try:
-        golds = _trees(wanted)
+        may_be_decimal = not _TWO_NUMBERS.fullmatch(wanted) or _DECIMAL_COMMA.fullmatch(given)
+        golds = _trees(wanted, decimal_comma=bool(may_be_decimal))
     except Words:
         return _as_words(answer, right)
     except Beyond:
@@ -137,7 +147,7 @@ def gold_fault(gold: Gold) -> str:
 
 def is_mathematics(gold: Gold) -> bool:
     """Whether the gold answer is a formula, so that no words can be right."""
-    if gold.kind not in ("math", "number") or gold.accepted:
+    if gold.kind not in ("math", "number") or gold.accepted or len(gold.value) > MAX_ANSWER_CHARS:
         return False
     try:
         parse(gold.value)
@@ -158,10 +168,10 @@ def _as_words(answer: str, right: str) -> Decision:
     return Decision(correct, "text", "" if correct else "other words")
 
 
-def _trees(text: str) -> list[Node]:
-    """The tree, and the tree of the other reading of commas that may separate thousands."""
+def _trees(text: str, decimal_comma: bool = True) -> list[Node]:
+    """The tree, and the trees of the other readings of a comma."""
     trees = [parse(text)]
-    if _DECIMAL_COMMA.fullmatch(text):
+    if decimal_comma and _DECIMAL_COMMA.fullmatch(text):
         trees.append(parse(text.replace(",", ".")))
     if join_thousands(text) != text:
         trees.append(parse(text, thousands=False))

@@ -23,8 +23,12 @@ NO_ANSWER = "null"
 class JudgeClient(Protocol):
     """Whoever answers; safe to call from several threads."""
 
-    def ask(self, prompt: str) -> str:
+    def ask(self, prompt: str, number: int = 0) -> str:
         """The reply, greedily sampled; empty when the judge says nothing.
+
+        Args:
+            prompt: What it is asked.
+            number: Of the try, from 0; a client that remembers replies gives each try its own.
 
         Raises:
             EndpointError: nobody answers.
@@ -42,16 +46,16 @@ Response: 'so the two lines meet where x = 3 and y = -5. The point of intersecti
 Extracted answer: (3, -5)
 
 2.
-Response: 'which rules out the first two graphs. The right description is therefore:\n\nB. The slope is the
-speed of the cyclist."' Extracted answer: B
+Response: 'which rules out the first two graphs, and so:\n\nB. The slope is the speed of the cyclist.'
+Extracted answer: B
 
 3.
 Response: 'has a hole at x = 2 and never goes below 0, so\n\nDomain: \\([-1, 2)\\)\nRange: \\([0, 7]\\)'
 Extracted answer: Domain: \\([-1, 2)\\)\nRange: \\([0, 7]\\)
 
 4.
-Response: 'Since the length of the third side is not shown, the area of the figure cannot be worked out from
-this.' Extracted answer: null
+Response: 'Since the third side is not shown, the area of the figure cannot be worked out from this.'
+Extracted answer: null
 
 5.
 Response: 'h = 9.5 · tan(52°)\n\nso, to one decimal place, the tower is about 12.2 metres high.'
@@ -140,7 +144,7 @@ def extract_answer(judge: JudgeClient, response: str) -> str | None:
     """
     prompt = extraction_prompt(response)
     for number in range(MAX_TRIES):
-        reply = judge.ask(prompt + (_AGAIN.format(form="the answer, or null,") if number else ""))
+        reply = judge.ask(prompt + (_AGAIN.format(form="the answer, or null,") if number else ""), number)
         if extraction := _LABEL.sub("", reply).strip():
             return extraction
     return None
@@ -154,7 +158,7 @@ def same_answer(judge: JudgeClient, question: str, gold: str, extraction: str) -
     """
     prompt = scoring_prompt(question, gold, extraction)
     for number in range(MAX_TRIES):
-        verdict = read_judgement(judge.ask(prompt + (_AGAIN.format(form="0 or 1") if number else "")))
+        verdict = read_judgement(judge.ask(prompt + (_AGAIN.format(form="0 or 1") if number else ""), number))
         if verdict is not None:
             return verdict
     return None

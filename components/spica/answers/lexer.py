@@ -23,10 +23,12 @@ _TOKEN = re.compile(
 )
 
 
+_WORD = r"[A-Za-z]{1,14}+(?:\s*+\^\s*+\{?-?\d++\}?)?"
 _BEHIND_NUMBER = re.compile(
-    r"(?<=[\d}])(\s*)([A-Za-z]{1,14}(?:\s*\^\s*\{?-?\d+\}?)?(?:\s*(?:/|\*|\\cdot|\s)\s*[A-Za-z]{1,14}(?:\s*\^\s*\{?-?\d+\}?)?){0,5})"
-    r"\.?\s*(?=$|[,;)\]}=<>]|\\text|\\approx)"
+    rf"(?<=[\d}}])(\s*+)({_WORD}(?:(?:\s*+(?:/|\*|\\cdot)\s*+|\s++){_WORD}){{0,5}})"
+    r"\.?\s*+(?=$|[,;)\]}=<>]|\\text|\\approx)"
 )
+"""Gives nothing back within a word or a run of blanks, which would cost a power of its length."""
 
 
 _COMMANDS = {

@@ -39,6 +39,8 @@ class Parser:
         self.at = 0
         self.depth = 0
         self.bars = 0
+        self.ahead: tuple[int, Node, int] = (0, Num(0, False), 0)
+        """What a bracket holds that was read before it was known for a factor: its start and end."""
 
     @property
     def next(self) -> Token:
@@ -173,12 +175,12 @@ class Parser:
         return False
 
     def signed_factor(self) -> Node:
-        if self.at_op("-", "+"):
-            negative = self.at_op("-")
+        negative = False
+        while self.at_op("-", "+"):
+            negative ^= self.at_op("-")
             self.at += 1
-            found = self.signed_factor() if self.at_op("-", "+") else self.factor()
-            return Op("neg", (found,)) if negative else found
-        return self.factor()
+        found = self.factor()
+        return Op("neg", (found,)) if negative else found
 
     def starts_factor(self) -> bool:
         token = self.next

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import NamedTuple
 
 from spica.answers.functions import NoValue
@@ -108,12 +109,12 @@ def _number(node: Node) -> float:
     if symbols(node) - CONSTANTS:
         raise NoValue("an end that is no number")
     found = value(node)
-    if isinstance(found, complex) or math.isnan(found):
+    if isinstance(found, complex):
         raise NoValue("an end that is not real")
-    try:
-        return float(found)
-    except OverflowError:
-        raise NoValue("an end beyond all numbers") from None
+    end = _float(found)
+    if math.isnan(end):
+        raise NoValue("an end that is not real")
+    return end
 
 
 def _solutions(relations: tuple[str, ...], sides: tuple[Node, ...]) -> Pieces:
@@ -165,7 +166,14 @@ def _real(node: Node, point: int) -> float:
     found = value(node, Reading(point=point))
     if isinstance(found, complex):
         raise NoValue("not real")
-    return float(found)
+    return _float(found)
+
+
+def _float(number: int | Fraction | float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise NoValue("a number beyond all floats") from None
 
 
 def _half(relation: str, bound: float) -> Pieces:

@@ -81,14 +81,24 @@ def same_inequality(answer: Rel, gold: Rel) -> bool:
     pairs = list(values_at_points(_difference(answer), _difference(gold), Reading(), Reading()))
     if not proportional(pairs):
         return False
-    ratio = next(complex(a / b).real for a, b in pairs if b)
+    try:
+        ratio = next(complex(a / b).real for a, b in pairs if b)
+    except OverflowError as error:
+        raise NoValue(str(error)) from None
     return (answer.relations[0] if ratio > 0 else TURNED.get(answer.relations[0])) == gold.relations[0]
 
 
 def proportional(pairs: Sequence[tuple[Value, Value]]) -> bool:
-    """Whether all pairs have one ratio that is not zero."""
-    some = [(complex(a), complex(b)) for a, b in pairs if a or b]
-    if not some or not all(b for _, b in some):
-        return False
-    first = some[0][0] / some[0][1]
-    return first != 0 and all(abs(a / b - first) <= 1e-8 * abs(first) for a, b in some)
+    """Whether all pairs have one ratio that is not zero.
+
+    Raises:
+        NoValue: a number is too large to be divided.
+    """
+    try:
+        some = [(complex(a), complex(b)) for a, b in pairs if a or b]
+        if not some or not all(b for _, b in some):
+            return False
+        first = some[0][0] / some[0][1]
+        return first != 0 and all(abs(a / b - first) <= 1e-8 * abs(first) for a, b in some)
+    except OverflowError as error:
+        raise NoValue(str(error)) from None

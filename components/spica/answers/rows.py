@@ -2,11 +2,9 @@
 
 import ast
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from spica.answers.types import ScoreRow
 from spica.errors import DataError, Fault
@@ -20,6 +18,9 @@ Record = dict[str, Any]
 def read_rows(path: Path, predictions: Path | None = None) -> list[ScoreRow]:
     """The rows of a file, their responses taken from `predictions` where that is given.
 
+    An object with an id is a row, whatever else it holds: a response that is no text is empty, a gold answer
+    that is none is `()`, and keys that no row has are ignored.
+
     Raises:
         DataError: every fault at once: lines that are no rows, ids that are double, unknown or missing.
     """
@@ -27,23 +28,9 @@ def read_rows(path: Path, predictions: Path | None = None) -> list[ScoreRow]:
     records = _by_id(path, _ROW, faults)
     if predictions is not None:
         _join(records, path, _by_id(predictions, _PREDICTION, faults), predictions, faults)
-    rows = []
-    for line, record in records.values():
-        try:
-            rows.append(ScoreRow.model_validate(record))
-        except ValidationError as error:
-            faults += [
-                Fault(
-                    f"{path}:{line}",
-                    f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}",
-                    _ROW,
-                    "mend this line",
-                )
-                for fault in error.errors(include_url=False, include_input=False)
-            ]
     if faults:
         raise DataError(*faults)
-    return rows
+    return [ScoreRow(**record) for _, record in records.values()]
 
 
 def _by_id(path: Path, form: str, faults: list[Fault]) -> dict[str, tuple[int, Record]]:
@@ -103,12 +90,9 @@ def _join(
             faults.append(
                 Fault(f"{predictions}:{line}", f"id {name!r} is unknown", f"ids of {path}", "drop this line")
             )
-        elif not isinstance(prediction.get("response"), str):
-            faults.append(Fault(f"{predictions}:{line}", "response: no text", _PREDICTION, "mend this line"))
-            records[name][1].setdefault("response", "")
         else:
             records[name][1]["response"] = prediction["response"]
-    for name, (line, record) in records.items():
+    for name, (line, _) in records.items():
         if name not in given:
             faults.append(
                 Fault(
@@ -118,32 +102,42 @@ def _join(
                     'add it; an empty "response" counts as wrong',
                 )
             )
-            record.setdefault("response", "")
 
 
 def _plain(record: Record) -> Record:
-    """The row with empty values left out and numbers as text, as benchmark files mix them."""
-    found = {key: value for key, value in record.items() if value is not None}
-    for key in ("id", "gold", "error"):
-        found[key] = _as_text(found[key]) if key in found else found.get(key)
-    if isinstance(found["gold"], list):
-        found["gold"] = [_as_text(one) for one in found["gold"]]
-    if "options" in found:
-        found["options"] = _options(found["options"])
-    return {key: value for key, value in found.items() if value is not None}
+    """What a row may hold, each key of its type: numbers become text, and what is neither has no value."""
+    found: Record = {"id": _as_text(record.get("id"))}
+    found["response"] = _as_text(record.get("response")) or ""
+    gold = record.get("gold")
+    found["gold"] = _texts(gold) if isinstance(gold, list) else _as_text(gold)
+    if found["gold"] is None:
+        found["gold"] = ()
+    found["options"] = _options(record.get("options"))
+    for key in ("question", "answer_type", "error", "unit", "language"):
+        found[key] = _as_text(record.get(key)) or ""
+    return found
 
 
-def _as_text(value: object) -> object:
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+def _as_text(value: object) -> str | None:
+    """A text that UTF-8 can hold; None for what is neither text nor number."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        return None
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _options(value: object) -> object:
-    """Options as a list: some files hold the text of one."""
-    if isinstance(value, str):
-        if not value.strip():
-            return []
+def _texts(values: Sequence[object]) -> tuple[str, ...]:
+    """All of them as text, or none."""
+    texts = [_as_text(value) for value in values]
+    return tuple(text for text in texts if text is not None) if None not in texts else ()
+
+
+def _options(value: object) -> tuple[str, ...]:
+    """Options as texts: some files hold the text of a list."""
+    if isinstance(value, str) and len(value) < 100_000:
         try:
-            value = ast.literal_eval(value) if len(value) < 100_000 else value
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return value
-    return [_as_text(one) for one in value] if isinstance(value, list | tuple) else value
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return ()
+    return _texts(value) if isinstance(value, list | tuple) else ()

@@ -33,7 +33,12 @@ def score(
         )
     if mode == "repaired":
         return [repaired(row, benchmark, judge) for row in rows]
-    return _published(rows, benchmark, mode, judge)
+    found = iter(_published([row for row in rows if row.gold != ()], benchmark, mode, judge))
+    return [_without_gold(row) if row.gold == () else next(found) for row in rows]
+
+
+def _without_gold(row: ScoreRow) -> Scored:
+    return Scored(id=row.id, correct=False, extracted=None, method="gold_unparsed", reason="no gold answer")
 
 
 def _published(
@@ -71,12 +76,16 @@ def _published(
 
 def repaired(row: ScoreRow, benchmark: Judged, judge: JudgeClient | None = None) -> Scored:
     """The verdict of protocol D5: rules, and for MathVerse's words that no rule settles the judge."""
+    if row.gold == ():
+        return _without_gold(row)
+    if not row.response.strip():
+        return Scored(
+            id=row.id, correct=False, extracted=None, method="empty", reason="the response is empty"
+        )
     gold = gold_of(row, benchmark)
     given = _extracted(row.response, gold)
     if given is None:
-        decision = Decision(
-            False, "no_answer", "no answer found in the response" if row.response.strip() else "empty"
-        )
+        decision = Decision(False, "no_answer", "no answer found in the response")
     else:
         decision = decide(given, gold)
         if (

@@ -21,7 +21,7 @@ class ScoreRow(Row):
     id: str
     response: str
     gold: str | tuple[str, ...]
-    """Several: OlympiadBench, all of them are asked for; MMMU, each of them is right."""
+    """Several: OlympiadBench, all of them are asked for; MMMU, each of them is right. None: nothing is."""
     question: str = ""
     options: tuple[str, ...] = ()
     """Option values in letter order."""

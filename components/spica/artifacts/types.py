@@ -2,8 +2,8 @@
 
 Artifact kinds and their files:
 
-    prompts     prompts.jsonl (PromptRow), images/SHA256.png, quarantine.jsonl, gold_unparsed.jsonl; in held-out
-                also dev.jsonl; responses.jsonl (Response) where rows bring their responses along
+    prompts     prompts.jsonl (PromptRow), images/SHA256.png, quarantine.jsonl, gold_unparsed.jsonl; in
+                held-out also dev.jsonl; responses.jsonl (Response) where rows bring their responses along
     rollouts    rollouts.jsonl (Rollout), kept.jsonl (Rollout), pass_rates.json, images/ (those asked about);
                 base.jsonl (Rollout): the base's greedy answers, where a difficulty is wanted
     chat        train.json, val.json (arrays of ChatRow), dataset_info.json, images/, card.json,
@@ -23,6 +23,8 @@ from spica.artifacts.names import relative_name
 SCHEMA_VERSION = 1
 KINDS = ("prompts", "rollouts", "chat", "checkpoint", "scores", "report", "answer")
 Kind = Literal["prompts", "rollouts", "chat", "checkpoint", "scores", "report", "answer"]
+InnerPath = Annotated[str, AfterValidator(relative_name)]
+"""Relative, posix, and inside the artifact's folder."""
 
 
 class Row(BaseModel):
@@ -34,8 +36,8 @@ class Row(BaseModel):
 class Image(Row):
     """A picture beside the row file."""
 
-    path: str
-    """Relative posix path, images/SHA256-of-the-file.png."""
+    path: InnerPath
+    """images/SHA256-of-the-file.png."""
     pixels: str
     """SHA-256 of mode, size and decoded RGB pixels: equal for re-encoded copies without loss."""
 
@@ -127,7 +129,7 @@ class ChatRow(BaseModel):
 
     id: str
     messages: tuple[Message, ...]
-    images: tuple[str, ...] = ()
+    images: tuple[InnerPath, ...] = ()
 
 
 class Score(Row):
@@ -171,8 +173,8 @@ class Quarantined(Row):
 
 
 class FileEntry(Row):
-    """One file of an artifact; the path is relative, posix, and stays inside the artifact's folder."""
+    """One file of an artifact."""
 
-    path: Annotated[str, AfterValidator(relative_name)]
+    path: InnerPath
     size: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

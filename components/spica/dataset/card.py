@@ -12,6 +12,9 @@ MAX_EXAMPLES = 20
 COUNTED = ("domain", "source", "teacher", "license", "pass_rate", "num_steps")
 """Keys of rows by whose values a card counts; "none" are those without one."""
 
+CHARACTERS = "characters"
+"""Unit of lengths where rows without a number of tokens are among those counted."""
+
 
 def contents(rows: Sequence[ChatRow], num_val: int, response: str, unit: str) -> dict[str, Any]:
     """What a set holds, from its rows alone.
@@ -25,8 +28,8 @@ def contents(rows: Sequence[ChatRow], num_val: int, response: str, unit: str) ->
     extra = [row.model_extra or {} for row in rows]
     lengths = [one.get("num_tokens") or 0 for one in extra]
     tokens = bool(rows) and all(lengths)
-    if not tokens:  # short answers, and responses that came with the questions
-        lengths, unit = [len(row.messages[-1].content) for row in rows], "characters"
+    if not tokens:  # short answers
+        lengths, unit = [len(row.messages[-1].content) for row in rows], CHARACTERS
     by_bin = {"num_by_length_bin": _counts(bin_name(length) for length in lengths)} if tokens else {}
     return {
         "response": response,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spica.artifacts.manifest import Artifact, Manifest
+from spica.artifacts.responses import read_responses
 from spica.artifacts.rows import MAX_FAULTS_SHOWN, parse_lines, read_jsonl, write_jsonl
 from spica.artifacts.types import ChatRow, PromptRow, Rollout
 from spica.artifacts.workspace import Workspace
@@ -31,7 +32,8 @@ def run(slice: DatasetSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
     Args:
         slice: Prompt, limits, selection, and whether to train on thoughts or on bare answers.
         inputs: `prompts`, `rollouts`, `held-out`, against which rows are checked, and `student`, by whose
-            tokenizer a length bin is measured (its files are asked for only then).
+            tokenizer responses are measured for a length bin, or where some came with their questions and
+            nobody counted them (its files are asked for only then).
         out: Where the data set goes.
         launcher: Not used.
 
@@ -43,12 +45,12 @@ def run(slice: DatasetSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
     cleaned = clean(prompts, rollouts, tests, held_out)
     _check_broken(slice, cleaned, rollouts)
     lengths = None
-    if slice.selection.length_bin is not None:
+    if slice.selection.length_bin is not None or (slice.response == "thought" and _uncounted(cleaned)):
         lengths = token_lengths(cleaned.samples, inputs["student"].path)
     selected = select(cleaned.samples, slice.selection, slice.dataset.num_val, slice.seed, lengths)
     if not selected.train:
         raise _too_few(slice, len(selected.val), rollouts)
-    rates = _pass_rates(rollouts)
+    rates = _pass_rates(prompts, rollouts)
     train, val = (_rows(slice, samples, rates, lengths) for samples in (selected.train, selected.val))
     unit = "tokens" if lengths is None else "tokens of the student's tokenizer"
     verdicts = json.loads((rollouts / "pass_rates.json").read_bytes())["verdicts"]
@@ -89,17 +91,24 @@ def _rows(
     return rows
 
 
-def _pass_rates(rollouts: Path) -> dict[str, str]:
-    """Correct rollouts of all, such as 3/5, by question; none where rollouts were cancelled."""
+def _uncounted(cleaned: Cleaned) -> bool:
+    return any(not sample.rollout.num_tokens for sample in cleaned.samples)
+
+
+def _pass_rates(prompts: Path, rollouts: Path) -> dict[str, str]:
+    """Correct rollouts of all, such as 3/5, by question.
+
+    None where rollouts were cancelled, or where the response came with the question: nobody drew it.
+    """
     correct: Counter[str] = Counter()
     drawn: Counter[str] = Counter()
-    cancelled = set()
+    unknown = set(read_responses(prompts))
     for rollout in parse_lines(rollouts / "rollouts.jsonl", Rollout, []):
         if rollout.verdict == "cancelled":
-            cancelled.add(rollout.id)
+            unknown.add(rollout.id)
         drawn[rollout.id] += 1
         correct[rollout.id] += rollout.verdict == "correct"
-    return {row_id: f"{correct[row_id]}/{num}" for row_id, num in drawn.items() if row_id not in cancelled}
+    return {row_id: f"{correct[row_id]}/{num}" for row_id, num in drawn.items() if row_id not in unknown}
 
 
 def _num_rows(path: Path) -> int:

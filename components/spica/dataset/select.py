@@ -84,15 +84,16 @@ def token_lengths(samples: Sequence[Sample], student: Path) -> dict[tuple[str, i
         student: A checkpoint's folder.
 
     Raises:
-        DataError: It has no tokenizer.json.
+        DataError: Its tokenizer.json is missing or unreadable.
     """
     from tokenizers import Tokenizer
 
     path = student / "tokenizer.json"
-    if not path.is_file():
-        advice = "save the tokenizer with transformers' save_pretrained, or leave length_bin out"
-        raise DataError(Fault(str(path), "no such file", "the student's fast tokenizer", advice))
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:  # tokenizers raises bare Exception on a malformed file
+        advice = "save the tokenizer into the student's folder with transformers' save_pretrained"
+        raise DataError(Fault(str(path), str(error), "the student's fast tokenizer", advice)) from error
     encoded = tokenizer.encode_batch([s.rollout.response for s in samples], add_special_tokens=False)
     return {
         (sample.rollout.id, sample.rollout.index): len(one.ids)

@@ -18,17 +18,19 @@ MAX_TOKENS = 256
 
 
 class Reply(Row):
-    """One reply as it came."""
+    """One reply as it came; an empty one is not kept."""
 
     prompt: str
-    """SHA-256 of the prompt."""
+    """SHA-256 of the endpoint's URL, the model, the number of the try and the prompt."""
     reply: str
+    judge: str = ""
+    """SHA-256 of the endpoint's URL and the model."""
 
 
 class Judge:
-    """A JudgeClient that remembers: the same prompt is asked once, also after a restart.
+    """A JudgeClient that remembers: each try of a prompt is paid for once, also after a restart.
 
-    Replies are sampled greedily (temperature 0), so that the first is as good as any other.
+    A reply counts for the endpoint and the model that gave it. An empty one is not remembered.
     """
 
     def __init__(self, endpoint: Endpoint, requests: RequestScale, journal: Journal) -> None:
@@ -39,30 +41,35 @@ class Judge:
         """
         self._endpoint, self._requests, self._journal = endpoint, requests, journal
         self._api_key = _api_key(endpoint)
-        self._replies = {row.prompt: row.reply for row in journal.rows(Reply)}
+        self._name = _digest(endpoint.url, endpoint.model)
+        self._replies = {
+            row.prompt: row.reply for row in journal.rows(Reply) if row.judge == self._name and row.reply
+        }
+        self._asked = set(self._replies)
         self._lock = threading.Lock()
 
     @property
     def num_calls(self) -> int:
-        """Calls that this evaluation made, those before a restart included."""
-        return len(self._replies)
+        """Calls that this evaluation made, those before a restart included that were replied to."""
+        return len(self._asked)
 
-    def ask(self, prompt: str) -> str:
+    def ask(self, prompt: str, number: int = 0) -> str:
         """The reply; empty when the judge refuses the prompt (400, 413, 422). Safe to call from any thread.
 
         Raises:
             EndpointError: The judge cannot be reached, refuses the key, or a fault did not pass.
         """
-        digest = hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()
+        digest = _digest(self._name, str(number), prompt)
         with self._lock:
             if digest in self._replies:
                 return self._replies[digest]
         reply = asyncio.run(self._ask(digest, prompt))
         with self._lock:
-            if digest not in self._replies:
+            self._asked.add(digest)
+            if reply and digest not in self._replies:
                 self._replies[digest] = reply
-                self._journal.append(Reply(prompt=digest, reply=reply))
-            return self._replies[digest]
+                self._journal.append(Reply(prompt=digest, reply=reply, judge=self._name))
+            return self._replies.get(digest, "")
 
     async def _ask(self, digest: str, prompt: str) -> str:
         replies: list[str] = []
@@ -84,6 +91,10 @@ class Judge:
             on_refused=on_refused,
         )
         return replies[0]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
 
 
 def _request(digest: str, prompt: str, model: str) -> ChatRequest:

@@ -23,6 +23,18 @@ class Record(NamedTuple):
     row: Mapping[str, Any]
     root: Path
     """Folder of the source; no picture lies outside of it."""
+    is_only_file: bool = True
+    """False where the source has other files, whose lines have the same numbers."""
+
+    @property
+    def id(self) -> str:
+        """The row's `id`; where it has none its line, behind the name of its file among several."""
+        if self.row.get("id") not in (None, ""):
+            return str(self.row["id"])
+        if self.is_only_file:
+            return str(self.line)
+        name = self.file.relative_to(self.root).with_suffix("")
+        return f"{'-'.join(name.parts)}-{self.line}"
 
 
 @dataclass(frozen=True)

@@ -44,13 +44,12 @@ def parse(record: Record) -> list[Draft]:
     pictures = tuple(embedded(record, image) for image in images)
     origin = str(row.get("data_source") or "")
     domain = {"domain": VQA[origin].domain} if origin in VQA else {}
-    row_id = str(record.line if row.get("id") in (None, "") else row["id"])
     drafts = []
     for i, ((text, _), (_, answer)) in enumerate(zip(asked, turns, strict=True)):
         stem, options = split_choices(strip_instructions(text))
         drafts.append(
             Draft(
-                id=f"{row_id}-{i}" if len(turns) > 1 else row_id,
+                id=f"{record.id}-{i}" if len(turns) > 1 else record.id,
                 question=with_choices(stem, options),
                 gold=parse_gold(answer, options),
                 modality=facts.modality or ("visual" if pictures else "text"),

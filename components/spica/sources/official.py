@@ -56,7 +56,7 @@ def text_list(value: Any, key: str, max_items: int) -> list[str]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # LaTeX in a repr looks like an unknown escape
                 value = ast.literal_eval(value)
-        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
             raise BadRowError(f"{key}: a list of texts, or its repr, is needed") from error
     if (
         not isinstance(value, list | tuple)
@@ -77,6 +77,6 @@ def mapping(value: Any) -> Mapping[str, Any]:
     if isinstance(value, str) and len(value) <= _MAX_LITERAL:
         try:
             value = ast.literal_eval(value)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return {}
     return value if isinstance(value, Mapping) else {}

@@ -39,7 +39,7 @@ def parse(record: Record) -> list[Draft]:
         raise BadRowError(f"{len(tags)} picture tags for {len(images)} pictures")
     return [
         Draft(
-            id=str(row.get("id", record.line)),
+            id=record.id,
             question=with_choices(stem, options),
             gold=parse_gold(_answer(record), options),
             modality=facts.modality or ("visual" if images else "text"),

@@ -150,9 +150,8 @@ def _check(source: Source, reading: Reading, num_read: int) -> None:
 
 def _drafts(source: Source, place: Path, bad: list[Quarantined]) -> Iterator[tuple[Record, Draft]]:
     loader = _loader(source)
-    folder, patterns = (place, loader.FILES) if place.is_dir() else (place.parent, (place.name,))
     seen: set[str] = set()
-    for record in read_records(folder, patterns):
+    for record in read_records(place, loader.FILES):
         if isinstance(record, Quarantined):
             bad.append(record.model_copy(update={"file": f"{source.name}/{record.file}"}))
             continue

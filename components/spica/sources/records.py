@@ -35,13 +35,22 @@ def _hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def read_records(folder: Path, patterns: Sequence[str]) -> Iterator[Record | Quarantined]:
-    """Every row of every file, in a fixed order; what is no object comes out as quarantined."""
-    for file in find_files(folder, patterns):
+def read_records(place: Path, patterns: Sequence[str]) -> Iterator[Record | Quarantined]:
+    """Every row of every file, in a fixed order; what is no object comes out as quarantined.
+
+    Args:
+        place: A folder, or the one file with rows; pictures lie beside it.
+        patterns: Of files below a folder; the first that any file has.
+
+    Raises:
+        DataError: No file with rows, or one that is no such file.
+    """
+    folder, files = (place, find_files(place, patterns)) if place.is_dir() else (place.parent, [place])
+    for file in files:
         name = file.relative_to(folder).as_posix()
         for line, row in _rows(file):
             if isinstance(row, Mapping):
-                yield Record(file, line, row, folder)
+                yield Record(file, line, row, folder, len(files) == 1)
             else:
                 reason = (
                     row if isinstance(row, str) else f"a JSON object is needed, found {type(row).__name__}"

@@ -63,7 +63,7 @@ def answered(record: Record, question: str, response: str, images: list[Any]) ->
         raise BadRowError(f"{len(tags)} picture tags for {len(images)} pictures")
     gold, unparsed = _gold(row, response, split_choices(asked)[1])
     return Draft(
-        id=str(row.get("id", record.line)),
+        id=record.id,
         question=asked,
         gold=gold,
         modality="visual" if images else "text",

@@ -23,7 +23,7 @@ def tsv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     csv.field_size_limit(2**31 - 1)
     shared = {row["image"] for _, row in _read(file) if 0 < len(row.get("image", "")) <= _MAX_REFERENCE}
     again = _read(file) if shared else ()
-    pictures = {row["index"]: row["image"] for _, row in again if row.get("index") in shared}
+    pictures = {row["index"]: row.get("image", "") for _, row in again if row.get("index") in shared}
     for place, row in _read(file):
         if row.get("image") in shared:
             row["image"] = pictures.get(row["image"], row["image"])

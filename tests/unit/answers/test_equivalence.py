@@ -255,3 +255,20 @@ def test_tolerances_units_and_accepted_answers_of_the_gold_count(
     answer: str, gold: Gold, expected: bool
 ) -> None:
     assert equal(answer, gold) is expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "correct"),
+    [
+        ("2.3", "2,3", False),
+        ("0.5", "0,5", False),
+        ("1.22", "1,22", True),
+        ("3,2", "2,3", True),
+        ("2,3", "2.3", True),
+        ("2,30", "2,3", True),
+    ],
+)
+def test_one_digit_behind_the_comma_of_a_gold_is_a_decimal_only_for_an_answer_with_a_comma(
+    answer: str, gold: str, correct: bool
+) -> None:
+    assert equal(answer, math(gold)) is correct

@@ -20,7 +20,7 @@ class Judge:
         self.replies = list(replies)
         self.asked: list[str] = []
 
-    def ask(self, prompt: str) -> str:
+    def ask(self, prompt: str, number: int = 0) -> str:
         self.asked.append(prompt)
         return self.replies.pop(0) if self.replies else ""
 

@@ -26,7 +26,7 @@ class Judge:
     def __init__(self, *replies: str) -> None:
         self.replies, self.prompts = list(replies), list[str]()
 
-    def ask(self, prompt: str) -> str:
+    def ask(self, prompt: str, number: int = 0) -> str:
         self.prompts.append(prompt)
         return self.replies.pop(0)
 
@@ -125,6 +125,24 @@ def test_without_a_judge_or_a_verdict_of_it_words_are_unjudged() -> None:
     assert one(response, "the slope rises", "mathverse").method == "unjudged"
     assert one(response, "the slope rises", "mathverse", Judge("well", "", "0 or 1")).method == "unjudged"
     assert not one(response, "the slope rises", "mathverse", Judge("0")).correct
+
+
+def test_an_empty_response_to_mathverse_needs_no_judge() -> None:
+    scored = one(" ", "the slope rises", "mathverse")
+    assert (scored.correct, scored.method) == (False, "empty")
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "The answer is a triangle, not (B)",
+        "It is a triangle and not option B.",
+        "It isn't (B).",
+        "A circle rather than B",
+    ],
+)
+def test_a_letter_that_is_denied_is_not_chosen(response: str) -> None:
+    assert not one(response, "B", "mathvision", options=("circle", "square", "triangle")).correct
 
 
 def test_a_mode_that_was_never_published_is_refused() -> None:

@@ -7,6 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from spica.answers.rows import read_rows
+from spica.answers.score import score
+from spica.answers.types import Judged
+from spica.artifacts.rows import encode_row
 from spica.errors import DataError, SpicaError
 from spica_pipelines.cli import app
 
@@ -33,11 +36,44 @@ def test_every_bad_line_is_listed_at_once_with_its_number(tmp_path: Path) -> Non
         {"response": "x", "gold": "1"},
         {"id": "8"},
         ROW,
-        {**ROW, "id": "9", "x": 1},
     )
     found = faults(path)
-    assert [where for where, _ in found] == ["a:2", "a:3", "a:4", "a:6", "a:5", "a:5", "a:7"]
+    assert [where for where, _ in found] == ["a:2", "a:3", "a:4", "a:6"]
     assert "no JSON" in found[0][1] and "again, first on line 1" in found[3][1]
+
+
+@pytest.mark.parametrize(
+    ("more", "method"),
+    [
+        ({}, "value"),
+        ({"model": "m", "score": {"a": [1]}}, "value"),
+        ({"options": "{[]: 1}", "question": [1], "unit": {}}, "value"),
+        ({"response": None}, "empty"),
+        ({"response": ["7"]}, "empty"),
+        ({"gold": {"value": 7}}, "gold_unparsed"),
+        ({"gold": True}, "gold_unparsed"),
+        ({"gold": ["1", {}]}, "gold_unparsed"),
+        ({"gold": None}, "gold_unparsed"),
+    ],
+)
+def test_a_row_is_judged_whatever_it_holds(tmp_path: Path, more: dict[str, object], method: str) -> None:
+    rows = read_rows(write(tmp_path / "a", {**ROW, **more}))
+    assert [(row.method, row.correct) for row in score(rows, "math")] == [(method, method == "value")]
+
+
+@pytest.mark.parametrize("benchmark", ["mathverse", "mathvision", "mmmu", "olympiadbench"])
+def test_a_row_without_gold_is_said_so_by_the_published_programs(tmp_path: Path, benchmark: Judged) -> None:
+    rows = read_rows(write(tmp_path / "a", {**ROW, "gold": [{}]}, {**ROW, "id": "8", "gold": "9"}))
+    scored = score(rows, benchmark, "official")
+    assert [(row.id, row.correct) for row in scored] == [("7", False), ("8", False)]
+    assert scored[0].method == "gold_unparsed" != scored[1].method
+
+
+def test_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
+    torn = r"""{"id": "7", "response": "\\boxed{\ud800}", "gold": "1", "options": "['\\ud800']"}"""
+    row = read_rows(write(tmp_path / "a", torn))[0]
+    assert (row.response, row.options) == ("\\boxed{\ufffd}", ("\ufffd",))
+    assert encode_row(score([row], "math")[0])
 
 
 @pytest.mark.parametrize("options", [None, "", "['3', '4']", ["3", "4"], [3, 4]])
@@ -60,7 +96,7 @@ def test_ids_unknown_double_and_missing_are_each_their_own_fault(tmp_path: Path)
     rows = write(tmp_path / "a", {"id": "1", "gold": "1"}, {"id": "2", "gold": "2"})
     one = {"id": "1", "response": "x"}
     predictions = write(tmp_path / "p", one, one, {"id": "3", "response": "x"}, {"id": "2"})
-    assert [where for where, _ in faults(rows, predictions)] == ["p:2", "p:3", "p:4"]
+    assert [where for where, _ in faults(rows, predictions)] == ["p:2", "p:3"]
     assert faults(rows, write(tmp_path / "q", one)) == [("a:2", "id '2' has no prediction")]
 
 
@@ -78,7 +114,7 @@ def test_the_command_writes_one_row_per_row_in_order(tmp_path: Path) -> None:
     written = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
     assert [(row["id"], row["correct"], row["method"]) for row in written] == [
         ("z", True, "value"),
-        ("a", False, "no_answer"),
+        ("a", False, "empty"),
         ("m", False, "gold_unparsed"),
     ]
 

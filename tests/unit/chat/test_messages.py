@@ -33,6 +33,7 @@ def root(tmp_path: Path) -> Path:
     (folder / "images" / "b.jpg").write_bytes(JPEG)
     (folder / "images" / "c.gif").write_bytes(b"GIF89a")
     (tmp_path / "secret.png").write_bytes(PNG)
+    (folder / "images" / "out.png").symlink_to(tmp_path / "secret.png")
     return folder
 
 
@@ -64,8 +65,7 @@ def test_an_empty_system_text_sends_no_system_message(root: Path) -> None:
     [
         ("images/missing.png", "No such file or directory"),
         ("images/c.gif", "bytes that are no PNG or JPEG picture"),
-        ("../secret.png", "a path that leads outside the artifact"),
-        ("/etc/hostname", "a path that leads outside the artifact"),
+        ("images/out.png", "a path that leads outside the artifact"),
     ],
 )
 def test_a_bad_picture_is_an_error_that_names_the_question(root: Path, path: str, found: str) -> None:

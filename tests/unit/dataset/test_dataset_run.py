@@ -12,6 +12,7 @@ from PIL import Image
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from spica.artifacts.manifest import Artifact, Execution, Manifest
+from spica.artifacts.responses import Response
 from spica.artifacts.rows import write_jsonl
 from spica.artifacts.types import Gold, Kind, PromptRow, Rollout
 from spica.artifacts.types import Image as Picture
@@ -460,14 +461,47 @@ def test_rows_are_drawn_by_seed_after_those_of_val_are_held_out(inputs: Inputs, 
     assert [row["id"] for row in control.train] == [row["id"] for row in few.train]
 
 
+def save_tokenizer(folder: Path) -> None:
+    """What white space separates is one token."""
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def test_ready_made_responses_are_counted_by_the_students_tokenizer_and_have_no_pass_rate(
+    inputs: Inputs, tmp_path: Path
+) -> None:
+    save_tokenizer(inputs.folder / "student")
+    inputs.add(prompt("q0", "1"), rollout("q0", num_tokens=0))  # THOUGHT is six words
+    inputs.add(prompt("q1", "2"), rollout("q1", num_tokens=2500))
+    written = inputs.write()
+    write_jsonl(
+        inputs.folder / "prompts/responses.jsonl", [Response(id="q0", teacher="r1", response=THOUGHT)]
+    )
+    out = Output(stage(), written, tmp_path / "out")
+    assert [(row["num_tokens"], row["pass_rate"]) for row in out.train] == [(6, ""), (6, "1/1")]
+    assert out.card["num_by_pass_rate"] == {"1/1": 1, "none": 1}
+    assert out.card["num_by_length_bin"] == {"(0,2000]": 2}
+    assert out.card["response_length"]["unit"] == "tokens of the student's tokenizer"
+
+
+@pytest.mark.parametrize("content", [None, "{}", "[", "{}\xff"])
+def test_a_student_without_a_tokenizer_that_can_be_read_is_told(
+    inputs: Inputs, tmp_path: Path, content: str | None
+) -> None:
+    (inputs.folder / "student").mkdir()
+    if content is not None:
+        (inputs.folder / "student/tokenizer.json").write_bytes(content.encode("latin-1"))
+    inputs.add(prompt("q0"))
+    with pytest.raises(DataError, match=r"tokenizer\.json\n  found: .*\n  allowed: the student's fast"):
+        Output(stage(length_bin=(4, 6)), inputs.write(), tmp_path / "out")
+
+
 def test_a_length_bin_leaves_out_its_lower_bound_and_holds_its_upper_one_by_the_students_tokenizer(
     inputs: Inputs, tmp_path: Path
 ) -> None:
-    vocabulary = {"[UNK]": 0}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    (inputs.folder / "student").mkdir()
-    tokenizer.save(str(inputs.folder / "student" / "tokenizer.json"))
+    save_tokenizer(inputs.folder / "student")
     for num_words in (4, 5, 6, 7):
         thought = "<|begin_of_thought|> " + "x " * (num_words - 1)
         inputs.add(

@@ -96,6 +96,40 @@ def test_a_folder_that_is_no_set_is_refused(tmp_path: Path) -> None:
         drop_from_chat(tmp_path, {"source": ["geos"]}, tmp_path / "out")
 
 
+@pytest.mark.parametrize("content", [None, "{}", "[", '{"response": "thought", "refused": {}}'])
+def test_a_set_without_a_whole_card_is_refused(chat: Path, tmp_path: Path, content: str | None) -> None:
+    (chat / "card.json").unlink()
+    if content is not None:
+        (chat / "card.json").write_text(content)
+    with pytest.raises(DataError, match=r"card\.json\n  found: .*\n  allowed: the card of the set\n  next: "):
+        drop_from_chat(chat, {"teacher": ["qvq"]}, tmp_path / "out")
+
+
+def test_a_picture_outside_of_the_set_is_refused_by_its_name(chat: Path, tmp_path: Path) -> None:
+    (tmp_path / "evil.txt").write_text("x")
+    train = (chat / "train.json").read_text()
+    (chat / "train.json").write_text(train.replace("images/a.png", "../evil.txt"))
+    with pytest.raises(DataError, match=r"0\.images\.0: Value error, '\.\./evil\.txt' is absolute, climbs"):
+        drop_from_chat(chat, {"teacher": ["qvq"]}, tmp_path / "deep/out")
+    assert not (tmp_path / "deep").exists()
+
+
+def test_a_missing_picture_is_told_before_anything_is_written(chat: Path, tmp_path: Path) -> None:
+    (chat / "images/a.png").unlink()
+    with pytest.raises(DataError, match=r"1 missing, the first: images/a\.png"):
+        drop_from_chat(chat, {"teacher": ["qvq"]}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_lengths_are_tokens_again_once_the_rows_without_a_count_are_gone(chat: Path, tmp_path: Path) -> None:
+    card = json.loads((chat / "card.json").read_text())
+    card["response_length"] = {"unit": "characters"}
+    write_json(chat / "card.json", card)
+    drop_from_chat(chat, {"teacher": ["qvq"]}, tmp_path / "out")
+    found = json.loads((tmp_path / "out/card.json").read_text())
+    assert (found["response_length"]["unit"], found["response_length"]["max"]) == ("tokens", 20)
+
+
 def test_the_command_rebuilds_rollouts_and_counts_what_went(tmp_path: Path) -> None:
     rollouts, prompts = tmp_path / "rollouts", tmp_path / "prompts"
     for folder in (rollouts, prompts):
@@ -116,6 +150,32 @@ def test_the_command_rebuilds_rollouts_and_counts_what_went(tmp_path: Path) -> N
     rates = json.loads((tmp_path / "out/pass_rates.json").read_text())
     assert rates["overall"] == 0.5
     assert (tmp_path / "out/images/a.png").is_file()
+
+
+def test_a_teacher_without_kept_rollouts_can_be_dropped_and_the_bases_answers_stay(tmp_path: Path) -> None:
+    rollouts, prompts, out = (tmp_path / name for name in ("rollouts", "prompts", "out"))
+    rollouts.mkdir()
+    prompts.mkdir()
+    write_jsonl(prompts / "prompts.jsonl", [prompt("q0"), prompt("q1", license="MIT")])
+    write_jsonl(rollouts / "kept.jsonl", [rollout("q0")])
+    write_jsonl(rollouts / "rollouts.jsonl", [rollout("q0"), rollout("q1", teacher="qwq", verdict="wrong")])
+    write_jsonl(rollouts / "base.jsonl", [rollout(id, teacher="base") for id in ("q0", "q1")])
+    arguments = ["drop", str(rollouts), "--prompts", str(prompts), "--out", str(out), "--teacher"]
+    done = CliRunner().invoke(app, [*arguments, "qwq"])
+    assert done.output.splitlines() == ["dropped teacher qwq: 0 rows", f"{out}: 1 rows are left"]
+    assert [one.id for one in read_jsonl(out / "rollouts.jsonl", Rollout)] == ["q0"]
+    assert [one.id for one in read_jsonl(out / "base.jsonl", Rollout)] == ["q0", "q1"]
+
+
+def test_a_question_whose_picture_lies_outside_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "rollouts").mkdir()
+    write_jsonl(tmp_path / "rollouts/kept.jsonl", [rollout("q0")])
+    row = prompt("q0", "c=?", "a").model_dump_json().replace("images/a.png", "../evil.txt")
+    (tmp_path / "prompts.jsonl").write_text(row + "\n")
+    arguments = ["drop", str(tmp_path / "rollouts"), "--prompts", str(tmp_path), "--source", "geos"]
+    done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+    assert isinstance(done.exception, DataError) and "'../evil.txt' is absolute" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_holds_something_is_not_written_over(chat: Path) -> None:

@@ -3,12 +3,20 @@ from pathlib import Path
 
 import pytest
 
-from spica.answers.judging import MAX_TRIES, extract_answer, read_judgement, same_answer
+from spica.answers.judging import (
+    MAX_TRIES,
+    extract_answer,
+    extraction_prompt,
+    read_judgement,
+    same_answer,
+)
+from spica.answers.published import mathverse
+from spica.answers.types import ScoreRow
 from spica.artifacts.journal import Journal
 from spica.artifacts.rows import read_jsonl
 from spica.errors import EndpointError, PrerequisiteError
 from spica.evaluate.agreement import GOLDEN, Golden, agreement, cohens_kappa
-from spica.evaluate.judge import Judge
+from spica.evaluate.judge import Judge, Reply
 from spica.recipe.schema import Endpoint
 from spica.recipe.slices import RequestScale
 
@@ -115,6 +123,30 @@ def test_replies_are_paid_for_once_also_after_a_restart(tmp_path: Path) -> None:
                 assert same_answer(judge, QUESTION, "B", "60°") is True
                 assert judge.num_calls == 1
     assert len(peer.bodies) == 1
+
+
+def test_another_model_or_endpoint_is_asked_itself(tmp_path: Path) -> None:
+    with Journal(tmp_path / "judgements.jsonl") as journal, judge_peer() as peer, judge_peer() as other:
+        for url, model in [(peer.url, "judge"), (peer.url, "better"), (other.url, "judge")]:
+            judge = Judge(Endpoint(url=url, model=model), REQUESTS, journal)
+            assert same_answer(judge, QUESTION, "B", "60°") is True
+            assert judge.num_calls == 1
+    assert (len(peer.bodies), len(other.bodies)) == (2, 1)
+
+
+def test_an_empty_reply_is_asked_for_anew_and_not_kept(tmp_path: Path) -> None:
+    replies = ["", "so x is 60", "", "1"]
+    with judge_peer(lambda _: replies.pop(0)) as peer, Journal(tmp_path / "judgements.jsonl") as journal:
+        row = ScoreRow(id="1", response="60", gold="60")
+        scored = mathverse.official([row], judge_at(peer, journal))[0]
+        assert (scored.correct, scored.extracted, len(peer.bodies)) == (True, "so x is 60", 4)
+        assert [row.reply for row in journal.rows(Reply)] == ["so x is 60", "1"]
+
+
+def test_each_worked_example_ends_in_a_line_of_its_own() -> None:
+    lines = extraction_prompt("x").splitlines()
+    assert sum(line.startswith("Response: '") and line.endswith("'") for line in lines) == 7
+    assert sum(line.startswith("Extracted answer:") for line in lines) == 7
 
 
 def test_a_judge_that_is_not_there_is_an_endpoint_error(journal: Journal) -> None:

@@ -202,7 +202,7 @@ def test_words_are_judged_by_the_judge(tokenizer: Any, tmp_path: Path) -> None:
 
 def test_rules_come_first_and_ask_no_judge(tokenizer: Any, tmp_path: Path) -> None:
     class Silent:
-        def ask(self, prompt: str) -> str:
+        def ask(self, prompt: str, number: int = 0) -> str:
             return ""
 
     found = judged(row("mathverse"), "\\boxed{3}", "stop", tokenizer, Silent())

@@ -124,8 +124,6 @@ def test_text_positions_count_up(make_encoder: Make, tmp_path: Path) -> None:
         (row("c=?", images=("images/a.png",)), "0 <image> for 1 pictures"),
         (row("<image>c=?", images=("images/none.png",)), "picture none.png"),
         (row("<image>c=?", images=("images/torn.png",)), "picture torn.png"),
-        (row("<image>c=?", images=("../secret.png",)), "picture '../secret.png' lies outside the dataset"),
-        (row("<image>c=?", images=("images/a\0.png",)), "lies outside the dataset"),
         (row("<image>c=?", images=("images/loop.png",)), "lies outside the dataset"),
         (row("<image>c=?", images=(f"images/{'a' * 300}.png",)), "File name too long"),
         (row("<image>c=?", images=("images/bomb.png",)), "4294967296 pixels"),

@@ -18,7 +18,10 @@ from PIL import Image as Pillow
 from spica.artifacts.types import Gold, PromptRow
 from spica.errors import DataError
 from spica.recipe.schema import Source
+from spica.sources.draft import BadRowError
+from spica.sources.official import mapping, text_list
 from spica.sources.read import Reading, read_source
+from spica.sources.tsv import tsv_rows
 
 from .tiny_png import png
 
@@ -275,3 +278,41 @@ def test_a_users_own_jsonl_with_pictures(tmp_path: Path) -> None:
     assert (drawn.id, drawn.modality, len(drawn.images)) == ("questions-a", "visual", 1)
     assert drawn.gold == Gold(kind="letter", value="B", options=("3", "4"))
     assert (plain.id, plain.images, plain.gold) == ("questions-2", (), Gold(kind="number", value="32"))
+
+
+@pytest.mark.parametrize(
+    ("format", "row"),
+    [
+        ("questions", {"id": None, "question": "What is {}?", "answer": "9"}),
+        (
+            "llava_onevision",
+            {"conversations": [{"from": "human", "value": "{}?"}, {"from": "gpt", "value": "9"}]},
+        ),
+        ("long_form_thought", {"question": "What is {}?", "combined_text": "\\boxed{9}"}),
+    ],
+)
+def test_rows_without_an_id_are_named_by_file_and_line_where_there_are_several_files(
+    tmp_path: Path, format: str, row: Mapping[str, Any]
+) -> None:
+    (tmp_path / "more").mkdir()
+    for name in ("a.jsonl", "more/a.jsonl"):
+        (tmp_path / name).write_text((json.dumps(row) + "\n") * 2)
+    assert [one.id for one in read(tmp_path, format, num_rows=None).rows] == [
+        f"{format}-{name}" for name in ("a-1", "a-2", "more-a-1", "more-a-2")
+    ]
+    assert [one.id for one in read(tmp_path / "a.jsonl", format, num_rows=None).rows] == [
+        f"{format}-1",
+        f"{format}-2",
+    ]
+
+
+def test_a_row_that_refers_to_a_row_without_a_picture_has_none(tmp_path: Path) -> None:
+    rows = [{"index": "1", "image": "", "question": "c=?"}, {"index": "2", "image": "1", "question": "d=?"}]
+    write_tsv(tmp_path / "table/rows.tsv", rows)
+    assert [row.get("image", "") for _, row in tsv_rows(tmp_path / "table/rows.tsv")] == ["", ""]
+
+
+def test_a_repr_with_a_list_as_key_is_no_list_and_no_object() -> None:
+    assert mapping("{[]: 1}") == {}
+    with pytest.raises(BadRowError, match="options: a list of texts"):
+        text_list("{[]: 1}", "options", 4)

@@ -76,8 +76,8 @@ def _extracted_and_judged(row: ScoreRow, response: str, judge: JudgeClient | Non
 
 
 def _asked(judge: JudgeClient, prompt: str, read: Callable[[str], T | None]) -> T | None:
-    for _ in range(MAX_TRIES):
-        value = read(judge.ask(prompt))
+    for number in range(MAX_TRIES):
+        value = read(judge.ask(prompt, number))
         if value is not None:
             return value
     return None

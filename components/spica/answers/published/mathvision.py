@@ -197,6 +197,6 @@ def _rounded_items(text: str) -> str:
         return text
     try:
         values = [item if "infty" in item or item in ("a", "-a") else str(rounded(item)) for item in items]
-    except Unreadable:
+    except (Unreadable, ValueError):  # ValueError: an integer of too many digits to be written
         return text
     return f"{text[0]}{','.join(values)}{text[-1]}"

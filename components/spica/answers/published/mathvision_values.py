@@ -137,22 +137,22 @@ def _product(factors: tuple[Node, ...]) -> int | float:
         case [Product() as divisor] if negative and as_written and not _is_negative(divisor):
             return _over_bare(value, divisor)
     divided: int | float = first.denominator if isinstance(first, Fraction) and not as_written else 1
-    value *= divided
+    value = _capped(value, divided)
     for divisor_node in below:
-        divided = divided * evaluate(divisor_node)
+        divided = _capped(divided, evaluate(divisor_node))
     return value / divided
 
 
 def _multiplied(value: int | float, factor: Node, bare: bool) -> int | float:
-    if (
-        isinstance(value, int)
-        and isinstance(factor, int)
-        and value.bit_length() + factor.bit_length() > MAX_BITS
-    ):
-        raise Unreadable("too large")
     if bare and isinstance(factor, Fraction):
-        return value * factor.numerator / factor.denominator
-    return value * evaluate(factor)
+        return _capped(value, factor.numerator) / factor.denominator
+    return _capped(value, evaluate(factor))
+
+
+def _capped(left: int | float, right: int | float) -> int | float:
+    if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > MAX_BITS:
+        raise Unreadable("too large")
+    return left * right
 
 
 def _is_negative(product: Product) -> bool:

@@ -4,9 +4,11 @@ r"""MMMU validation: 900 questions of 30 subjects in six disciplines.
     rows        MMMU/MMMU; English; 847 multiple-choice, 53 open; up to seven pictures
     prompt      mmmu/configs/llava1.5.yaml with construct_prompt of mmmu/utils/data_utils.py; a picture in
                 place of every <image k>, as often as it is named (the published run shows a model the first
-    one only) headline    micro accuracy over 900
+                one only)
+    headline    micro accuracy over 900
     groups      difficulty (the paper's table 3), discipline, subject, question type; each weighted by its
-    count official    mmmu/utils/eval_utils.py; where no choice can be read it draws one at random (seed 42)
+                count
+    official    mmmu/utils/eval_utils.py; where no choice can be read it draws one at random (seed 42)
     fork        n/a: the authors' scorer was never published
 
 In mode `repaired` an unreadable choice is wrong, and counted.

@@ -2,7 +2,8 @@ r"""OlympiadBench, open-ended part: 6,728 problems in ten subsets; theorem proof
 
     paper       He et al. 2024, arXiv 2402.14008
     rows        Hothan/OlympiadBench; English and Chinese, maths and physics; 4,055 with pictures, 2,673
-    without prompt      inference/code/evaluators/evaluator.py of OpenBMB/OlympiadBench, English or Chinese; a
+                without
+    prompt      inference/code/evaluators/evaluator.py of OpenBMB/OlympiadBench, English or Chinese; a
                 picture in place of every <img_N> (as its GPT-4V and Qwen-VL runs send them)
     headline    micro accuracy over 6,728
     groups      part (mm or text), language, field, subset, answer type, language x field
