@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_BENCHMARKS = ("mathverse", "mathvision", "olympiadbench", "mmmu", "math")
-_MODES = ("repaired", "official", "fork")
-
 
 @app.command()
 def score(
     file: Annotated[
         Path, typer.Argument(help="JSONL: id, response, gold; question, options ... where there are.")
     ],
-    benchmark: Annotated[str, typer.Option(help="One of " + ", ".join(_BENCHMARKS) + ".")],
+    benchmark: Annotated[
+        str,
+        typer.Option(help="mathverse, mathvision, olympiadbench, mmmu, math."),
+    ],
     mode: Annotated[
         str,
         typer.Option(
@@ -45,13 +45,14 @@ def score(
     """Score responses: one row {id, correct, extracted, method, reason} per row of FILE, in order."""
     from spica.answers.rows import read_rows
     from spica.answers.score import score as score_rows
+    from spica.answers.types import Judged, Mode
     from spica.artifacts.rows import encode_row, write_jsonl
 
-    judged = _one_of(benchmark, _BENCHMARKS, "--benchmark")
-    way = _one_of(mode, _MODES, "--mode")
+    judged = cast(Judged, _one_of(benchmark, get_args(Judged), "--benchmark"))
+    way = cast(Mode, _one_of(mode, get_args(Mode), "--mode"))
     rows = read_rows(file, predictions)
     with _judge(judge_url, judge_model, judge_key_env, out) as judge:
-        scored = score_rows(rows, judged, way, judge)  # type: ignore[arg-type]  # checked by _one_of
+        scored = score_rows(rows, judged, way, judge)
     if out is None:
         sys.stdout.buffer.write(b"".join(map(encode_row, scored)))
         sys.stdout.flush()

@@ -125,8 +125,12 @@ _JUDGEMENT = re.compile(
 
 def extraction_prompt(response: str) -> str:
     """Step 1: what does the end of this response answer?"""
-    words = response.split(" ")[-NUM_WORDS:]
-    return _EXTRACT.replace("{response}", " ".join(words)[-MAX_CHARS:])
+    return _EXTRACT.replace("{response}", last_words(response)[-MAX_CHARS:])
+
+
+def last_words(response: str) -> str:
+    """What the judge is shown; words are what single spaces separate."""
+    return " ".join(response.split(" ")[-NUM_WORDS:])
 
 
 def scoring_prompt(question: str, gold: str, extraction: str) -> str:

@@ -13,13 +13,6 @@ _PLAIN_UNIT = re.compile(
     r"(?<=\d)(?:\s+[mgsh]|\s*(?:[mcdk]m|kg|mg|ft|in|min|units?|inch(?:es)?|feet|met(?:er|re)s?))"
     r"(?:\^\{?[23]\}?|[\u00b2\u00b3])?\.?$"
 )
-_LAST_WORD = re.compile(r"(?<=[\d})\s])([A-Za-z]{1,12})\s*(?:\^\{?([23])\}?|([\u00b2\u00b3]))?\.?\s*$")
-_UNITS = {
-    **{name: name for name in ("m", "cm", "mm", "dm", "km", "kg", "mg", "g", "s", "h", "min", "ft", "in")},
-    **dict.fromkeys(("meter", "meters", "metre", "metres"), "m"),
-    **dict.fromkeys(("inch", "inches"), "in"),
-    **dict.fromkeys(("foot", "feet"), "ft"),
-}
 _DEGREES = re.compile(
     r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\degree|\u00b0|(?<=\d)\{\s*degrees?\s*\}|\s*(?<![A-Za-z])degrees?\b",
     re.IGNORECASE,
@@ -51,16 +44,6 @@ def normalise(answer: str, units: bool = True) -> str:
     text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
     text = _PLAIN_UNIT.sub("", text) if units else text
     return " ".join(text.split()).rstrip(".").strip()
-
-
-def unit(answer: str) -> str | None:
-    r"""The unit of length, mass or time behind a number: `5\text{ km}^2` gives `km2`; None without one."""
-    text = _WRAPPED.sub(r"\1", _LAYOUT.sub(" ", answer))
-    word = _LAST_WORD.search(text)
-    if word is None or word[1] not in _UNITS or not any(char.isdigit() for char in text[: word.start()]):
-        return None
-    power = word[2] or {"\u00b2": "2", "\u00b3": "3"}.get(word[3] or "", "")
-    return _UNITS[word[1]] + power
 
 
 def _flat_fraction(match: re.Match[str]) -> str:

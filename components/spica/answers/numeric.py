@@ -31,6 +31,7 @@ class Reading(NamedTuple):
     """Indices of sums and their values."""
 
 
+PLAIN = Reading()
 _CONSTANTS: dict[str, Value] = {"pi": math.pi, "e": math.e, "i": 1j, "infty": math.inf}
 
 
@@ -49,7 +50,7 @@ def _symbol(name: str, point: int) -> Value:
     return -size if point >= NUM_POINTS and (mixed & 1 or point % 2) else size
 
 
-def value(node: Node, reading: Reading = Reading()) -> Value:  # noqa: B008 (a constant)
+def value(node: Node, reading: Reading = PLAIN) -> Value:
     """The value of an expression.
 
     Raises:

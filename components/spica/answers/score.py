@@ -9,7 +9,7 @@ from spica.answers.final import final_answer
 from spica.answers.gold import gold_of
 from spica.answers.judging import NO_ANSWER, JudgeClient, extract_answer, same_answer
 from spica.answers.modes import PUBLISHED
-from spica.answers.types import Judged, Mode, Scored, ScoreRow
+from spica.answers.types import UNJUDGED, Judged, Mode, Scored, ScoreRow
 from spica.artifacts.types import Gold
 from spica.errors import Fault, PrerequisiteError
 
@@ -117,7 +117,7 @@ def _extracted(response: str, gold: Gold) -> str | None:
 def _judged(row: ScoreRow, given: str | None, judge: JudgeClient | None) -> Scored:
     if judge is None:
         return Scored(
-            id=row.id, correct=False, extracted=given, method="unjudged", reason="words, and no judge to ask"
+            id=row.id, correct=False, extracted=given, method=UNJUDGED, reason="words, and no judge to ask"
         )
     extracted = given if given is not None else extract_answer(judge, row.response)
     gold = row.gold if isinstance(row.gold, str) else ", ".join(row.gold)
@@ -129,7 +129,7 @@ def _judged(row: ScoreRow, given: str | None, judge: JudgeClient | None) -> Scor
             id=row.id,
             correct=False,
             extracted=extracted,
-            method="unjudged",
+            method=UNJUDGED,
             reason="the judge gave no verdict",
         )
     return Scored(

@@ -12,6 +12,10 @@ Judged = Literal["mathverse", "mathvision", "olympiadbench", "mmmu", "math"]
 """A benchmark, or `math`: the bare comparison without a benchmark's extraction."""
 
 
+UNJUDGED = "unjudged"
+"""Scored.method where a language model was needed and there was none, or it gave no verdict."""
+
+
 class ScoreRow(Row):
     r"""One response and what is right.
 

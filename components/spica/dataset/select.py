@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from spica.artifacts.tokenizer import load_tokenizer
 from spica.dataset.rows import Sample
-from spica.errors import DataError, Fault
 from spica.recipe.schema import Selection
 
 log = logging.getLogger("spica.dataset")
@@ -86,15 +86,9 @@ def token_lengths(samples: Sequence[Sample], student: Path) -> dict[tuple[str, i
     Raises:
         DataError: Its tokenizer.json is missing or unreadable.
     """
-    from tokenizers import Tokenizer
-
-    path = student / "tokenizer.json"
-    try:
-        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # tokenizers raises bare Exception on a malformed file
-        advice = "save the tokenizer into the student's folder with transformers' save_pretrained"
-        raise DataError(Fault(str(path), str(error), "the student's fast tokenizer", advice)) from error
-    encoded = tokenizer.encode_batch([s.rollout.response for s in samples], add_special_tokens=False)
+    encoded = load_tokenizer(student).encode_batch(
+        [s.rollout.response for s in samples], add_special_tokens=False
+    )
     return {
         (sample.rollout.id, sample.rollout.index): len(one.ids)
         for sample, one in zip(samples, encoded, strict=True)

@@ -1,6 +1,5 @@
 """Who is asked: an endpoint somewhere, the miniature's teacher, or a checkpoint that the launcher serves."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from spica.artifacts.manifest import Artifact
+from spica.chat.key import read_key
 from spica.errors import EndpointError, Fault, PrerequisiteError
 from spica.launch.contract import CommandServer, Launcher, ModelServer
 from spica.recipe.schema import Teacher
@@ -54,7 +54,7 @@ def open_teacher(
         with _serving(server, launcher) as (url, model):
             yield OpenTeacher(_checkpoint_name(given), url, model, skip_special_tokens=False)
         return
-    model, api_key = slice.teacher.model, _api_key(slice.teacher)
+    model, api_key = slice.teacher.model, read_key(slice.teacher, " and run again")
     if not slice.teacher.url.startswith(_MINIATURE):
         yield OpenTeacher(model, slice.teacher.url, model, api_key)
         return
@@ -111,19 +111,3 @@ def _given(checkpoint: Artifact | None, name: str) -> Artifact:
             )
         )
     return checkpoint
-
-
-def _api_key(teacher: Teacher) -> str | None:
-    if teacher.api_key_env is None:
-        return None
-    key = os.environ.get(teacher.api_key_env, "").strip()
-    if not key:
-        raise PrerequisiteError(
-            Fault(
-                where="api_key_env of a teacher",
-                found=f"${teacher.api_key_env} is not set",
-                allowed=f"a variable that holds the key for {teacher.model}",
-                next=f"export {teacher.api_key_env}=... and run again",
-            )
-        )
-    return key

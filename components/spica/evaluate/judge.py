@@ -2,14 +2,13 @@
 
 import asyncio
 import hashlib
-import os
 import threading
 from typing import Any
 
 from spica.artifacts.journal import Journal
 from spica.artifacts.types import Row
 from spica.chat import ChatRequest, ChatResult, RefusedError, ask_all
-from spica.errors import Fault, PrerequisiteError
+from spica.chat.key import read_key
 from spica.recipe.schema import Endpoint
 from spica.recipe.slices import RequestScale
 
@@ -40,7 +39,7 @@ class Judge:
             PrerequisiteError: The variable that holds the key is not set.
         """
         self._endpoint, self._requests, self._journal = endpoint, requests, journal
-        self._api_key = _api_key(endpoint)
+        self._api_key = read_key(endpoint, ", or set `evaluate.judge: null`: words then stay unjudged")
         self._name = _digest(endpoint.url, endpoint.model)
         self._replies = {
             row.prompt: row.reply for row in journal.rows(Reply) if row.judge == self._name and row.reply
@@ -109,19 +108,3 @@ def _request(digest: str, prompt: str, model: str) -> ChatRequest:
         seed=0,
         skip_special_tokens=None,
     )
-
-
-def _api_key(endpoint: Endpoint) -> str | None:
-    name = endpoint.api_key_env
-    if name is None:
-        return None
-    if not (key := os.environ.get(name)):
-        raise PrerequisiteError(
-            Fault(
-                where=f"environment variable {name}",
-                found="not set",
-                allowed="the key of the judge's endpoint",
-                next=f"export {name}, or set `evaluate.judge: null`: words then stay unjudged",
-            )
-        )
-    return key

@@ -1,11 +1,9 @@
 """How long the parts of a response are, in tokens of the checkpoint's own tokenizer and in words."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from spica.answers import split_response
 from spica.answers.parts import SOLUTION_BEGIN, SOLUTION_END, THOUGHT_END, thought_span
-from spica.errors import DataError, Fault
 
 
 class Lengths(NamedTuple):
@@ -15,28 +13,6 @@ class Lengths(NamedTuple):
     num_solution_tokens: int
     num_thought_words: int
     num_solution_words: int
-
-
-def load_tokenizer(checkpoint: Path) -> Any:
-    """The `tokenizers.Tokenizer` of a checkpoint folder (data only: no code of the checkpoint runs).
-
-    Raises:
-        DataError: tokenizer.json is missing or unreadable.
-    """
-    from tokenizers import Tokenizer
-
-    path = checkpoint / "tokenizer.json"
-    try:
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # tokenizers raises bare Exception on a malformed file
-        raise DataError(
-            Fault(
-                where=str(path),
-                found=str(error),
-                allowed="a tokenizer.json as transformers saves it",
-                next="save the tokenizer into the checkpoint again (save_pretrained of a fast tokenizer)",
-            )
-        ) from error
 
 
 def measure(response: str, tokenizer: Any) -> Lengths:

@@ -14,13 +14,13 @@ from typing import Any
 from spica.artifacts.journal import Journal
 from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.rows import write_jsonl
+from spica.artifacts.tokenizer import load_tokenizer
 from spica.artifacts.types import Score
 from spica.artifacts.workspace import Workspace
 from spica.evaluate.agreement import agreement
 from spica.evaluate.answers import Answer, ask_missing, join
 from spica.evaluate.items import Key, Question, plan, read_items
 from spica.evaluate.judge import Judge
-from spica.evaluate.lengths import load_tokenizer
 from spica.evaluate.score import Asked, score
 from spica.evaluate.summary import flatten, judge_card, summarise
 from spica.launch.contract import Launcher

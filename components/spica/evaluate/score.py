@@ -8,16 +8,13 @@ from spica.answers import extract, judge
 from spica.answers.judging import JudgeClient
 from spica.answers.modes import JUDGED_BY_MODEL, PUBLISHED
 from spica.answers.score import score as score_rows
-from spica.answers.types import Judged, Mode, Scored, ScoreRow
+from spica.answers.types import UNJUDGED, Judged, Mode, Scored, ScoreRow
 from spica.artifacts.types import Score
 from spica.evaluate import tasks
 from spica.evaluate.answers import Answer
 from spica.evaluate.items import Item
 from spica.evaluate.lengths import measure
 from spica.recipe.schema import Arm
-
-UNJUDGED = "unjudged"
-"""Score.method where a language model was needed and there was none, or it gave no verdict."""
 
 
 class Asked(NamedTuple):
@@ -95,11 +92,9 @@ def _verdict(scored: Scored) -> _Verdict:
 
 
 def _settled(one: Asked) -> _Verdict | None:
-    """The verdict over a response that need not be compared."""
-    response, finish_reason = one.answer.response, one.answer.finish_reason
-    if not response.strip():
-        return _Verdict(None, False, "empty")
-    if finish_reason != "stop":
+    """The verdict over a response that was cut."""
+    response = one.answer.response
+    if response.strip() and one.answer.finish_reason != "stop":
         return _Verdict(extract(response), False, "no_end")
     return None
 

@@ -5,11 +5,11 @@ from typing import Any, Literal, TypeVar, get_args
 
 from spica.answers.modes import PUBLISHED
 from spica.answers.proportion import proportion
+from spica.answers.types import UNJUDGED
 from spica.artifacts.types import PromptRow, Score
 from spica.evaluate import tasks
 from spica.evaluate.agreement import Agreement
 from spica.evaluate.items import DEV, Item
-from spica.evaluate.score import UNJUDGED
 from spica.recipe.schema import Arm, Endpoint, Modality
 
 SCHEMA_VERSION = 2

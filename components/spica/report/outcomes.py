@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
+from spica.answers.types import UNJUDGED
 from spica.artifacts.rows import parse_lines
 from spica.artifacts.types import PromptRow, Quarantined, Score
 from spica.errors import DataError, Fault
@@ -14,10 +15,6 @@ from spica.recipe.schema import ARM_TASKS, Arm
 RowT = TypeVar("RowT", bound=BaseModel)
 DEV = "dev"
 """Score.source of the questions on which the best model is chosen."""
-
-
-UNJUDGED = "unjudged"
-"""Score.method where a language model was needed to judge and there was none."""
 
 
 class Outcome(NamedTuple):

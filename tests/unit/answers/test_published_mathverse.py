@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spica.answers import judging
 from spica.answers.judging import MAX_TRIES
 from spica.answers.published import mathverse
 from spica.answers.types import ScoreRow
@@ -41,8 +42,8 @@ def test_the_judge_is_shown_what_the_published_programs_show_it() -> None:
     differing = [
         made["id"]
         for made in of_kind("input")
-        if mathverse.last_words(str(made["response"])) != made["official"]
-        or mathverse.last_words(mathverse.cut(str(made["response"]))) != made["fork"]
+        if judging.last_words(str(made["response"])) != made["official"]
+        or judging.last_words(mathverse.cut(str(made["response"]))) != made["fork"]
     ]
     assert differing == []
 

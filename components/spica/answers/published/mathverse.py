@@ -11,8 +11,8 @@ not 0 or 1, for ever; here at most MAX_TRIES times, and then the row is `unjudge
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from spica.answers.judging import MAX_TRIES, NUM_WORDS, JudgeClient, extraction_prompt, scoring_prompt
-from spica.answers.types import Scored, ScoreRow
+from spica.answers.judging import MAX_TRIES, JudgeClient, extraction_prompt, scoring_prompt
+from spica.answers.types import UNJUDGED, Scored, ScoreRow
 
 T = TypeVar("T")
 
@@ -37,11 +37,6 @@ def cut(response: str) -> str:
     if _SOLUTION[0] in response:
         return response.split(_SOLUTION[0])[-1].split(_SOLUTION[1])[0].strip()
     return response
-
-
-def last_words(response: str) -> str:
-    """What the judge is shown; words are what single spaces separate."""
-    return " ".join(response.split(" ")[-NUM_WORDS:])
 
 
 def read_extraction(reply: str) -> str | None:
@@ -69,7 +64,7 @@ def judged(row: ScoreRow, extracted: str, judge: JudgeClient | None) -> Scored:
 def _extracted_and_judged(row: ScoreRow, response: str, judge: JudgeClient | None) -> Scored:
     if judge is None:
         return _unjudged(row, None, "words, and no judge to ask")
-    extracted = _asked(judge, extraction_prompt(last_words(response)), read_extraction)
+    extracted = _asked(judge, extraction_prompt(response), read_extraction)
     if extracted is None:
         return _unjudged(row, None, f"the judge said nothing, {MAX_TRIES} times")
     return judged(row, extracted, judge)
@@ -84,4 +79,4 @@ def _asked(judge: JudgeClient, prompt: str, read: Callable[[str], T | None]) -> 
 
 
 def _unjudged(row: ScoreRow, extracted: str | None, reason: str) -> Scored:
-    return Scored(id=row.id, correct=False, extracted=extracted, method="unjudged", reason=reason)
+    return Scored(id=row.id, correct=False, extracted=extracted, method=UNJUDGED, reason=reason)

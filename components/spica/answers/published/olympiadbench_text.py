@@ -12,7 +12,7 @@ MAX_CHARS = 10_000
 _REPLACED = {
     "\\left": "",
     "\\right": "",
-    "∶": ":",  # noqa: RUF001  # the sign that Chinese answers use for a ratio
+    "\N{RATIO}": ":",  # the sign that Chinese answers use
     "\uff0c": ",",
     "$": "",
     "\\approx": "=",

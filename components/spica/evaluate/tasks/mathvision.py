@@ -10,6 +10,7 @@ official    evaluation/evaluate.py: letter or value of the option; numbers round
 fork        the authors join all boxes with commas and ask MathVerse's judge
 """
 
+from spica.answers.choices import LETTERS
 from spica.answers.types import ScoreRow
 from spica.artifacts.types import PromptRow
 from spica.evaluate.tasks.parts import Part, crossed, pick, pictures_first, published
@@ -33,7 +34,7 @@ def official(row: PromptRow) -> list[Part]:
 
 
 def _lines(options: tuple[str, ...]) -> list[str]:
-    return [f"({letter}) {value}\n" for letter, value in zip("ABCDEFGHIJ", options, strict=False)]
+    return [f"({letter}) {value}\n" for letter, value in zip(LETTERS, options, strict=False)]
 
 
 def score_row(row: PromptRow, response: str) -> ScoreRow:

@@ -17,6 +17,7 @@ In mode `repaired` an unreadable choice is wrong, and counted.
 import json
 import re
 
+from spica.answers.choices import LETTERS
 from spica.answers.types import ScoreRow
 from spica.artifacts.types import PromptRow
 from spica.evaluate.tasks.parts import Part, pick, pictures_in_place, published
@@ -36,7 +37,7 @@ def official(row: PromptRow) -> list[Part]:
     question, options = published(row, "question"), json.loads(row.meta.get("options", "[]"))
     if not options:
         return pictures_in_place(row, f"{question}\n{_SAY}", _TAG)
-    lines = "".join(f"({letter}) {value}\n" for letter, value in zip("ABCDEFGHIJ", options, strict=False))
+    lines = "".join(f"({letter}) {value}\n" for letter, value in zip(LETTERS, options, strict=False))
     return pictures_in_place(row, f"{question}\n{lines}\n{_CHOOSE}", _TAG)
 
 
