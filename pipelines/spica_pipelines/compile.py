@@ -1,4 +1,4 @@
-"""Compile the pipeline: one graph for every recipe, and what a profile adds to its steps.
+"""Compile the pipeline: the graph of a recipe's arms, and what a profile adds to its steps.
 
 A step of the pipeline computes on a CPU of its own disk and memory; what needs GPUs it starts elsewhere and
 waits for. So no pod of a pipeline ever asks for a GPU.
@@ -15,6 +15,7 @@ import yaml
 from kfp import compiler
 
 from spica.artifacts.manifest import canonical_json, sha256_of
+from spica.recipe.arms import Arm
 from spica.recipe.keys import key_variables
 from spica.recipe.load import Resolved
 from spica.recipe.schema import PROXY_KEYS, STORAGE_KEYS, Kubernetes, Recipe
@@ -83,7 +84,7 @@ def package(resolved: Resolved, namespace: str = "") -> Package:
         resolved: the recipe under the profile.
         namespace: where the steps make jobs and servers; the namespace of their own pods when empty.
     """
-    spec, kubernetes = graph(), resolved.scale.kubernetes
+    spec, kubernetes = graph(resolved.recipe.compared), resolved.scale.kubernetes
     labels = sorted(spec["deploymentSpec"]["executors"])
     if resolved.scale.launcher == "local" or kubernetes is None:
         return Package(spec, {"platforms": {}})
@@ -98,16 +99,16 @@ def package(resolved: Resolved, namespace: str = "") -> Package:
     return Package(spec, platform(kubernetes, resolved.recipe, labels))
 
 
-def graph() -> dict[str, Any]:
-    """The pipeline spec, equal for all recipes and profiles."""
-    return copy.deepcopy(_compiled())
+def graph(arms: tuple[Arm, ...]) -> dict[str, Any]:
+    """The pipeline spec, equal for all recipes and profiles that compare these arms."""
+    return copy.deepcopy(_compiled(arms))
 
 
 @cache
-def _compiled() -> dict[str, Any]:
+def _compiled(arms: tuple[Arm, ...]) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         path = Path(folder, "post_training.yaml")
-        compiler.Compiler().compile(post_training, str(path))
+        compiler.Compiler().compile(post_training(arms), str(path))
         return dict(yaml.safe_load(path.read_text()))
 
 

@@ -7,7 +7,7 @@ from spica.artifacts.runs import list_runs
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
 from spica.errors import Fault, PrerequisiteError
-from spica.recipe.schema import ARM_TASKS, Arm
+from spica.recipe.arms import Arm, checkpoint_task
 
 
 def latest(*tasks: str) -> dict[str, Artifact]:
@@ -31,11 +31,6 @@ def latest(*tasks: str) -> dict[str, Artifact]:
 
 def best_checkpoint() -> tuple[Arm, Artifact]:
     """The arm that the latest report chose on the dev questions, and its checkpoint."""
-    made = latest("report", "serve", *dict.fromkeys(map(checkpoint_task, ARM_TASKS)))
-    arm: Arm = json.loads((made["report"].path / "report.json").read_text())["best_model"]
-    return arm, made[checkpoint_task(arm)]
-
-
-def checkpoint_task(arm: Arm) -> str:
-    """The task that makes an arm's checkpoint."""
-    return "student" if arm == "base" else f"sft-{ARM_TASKS[arm]}"
+    report = latest("report", "serve")["report"]
+    arm: Arm = json.loads((report.path / "report.json").read_text())["best_model"]
+    return arm, latest("report", "serve", checkpoint_task(arm))[checkpoint_task(arm)]

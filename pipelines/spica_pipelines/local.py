@@ -62,7 +62,7 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
         os.environ["PYTHONUNBUFFERED"] = "1"
         with (folder / "log.txt").open("w", buffering=1) as log, _Stop() as stop, _only_progress(log, stop):
             try:
-                post_training(recipe=text, profile=resolved.profile, run=run.id)
+                post_training(recipe.compared)(recipe=text, profile=resolved.profile, run=run.id)
             except RuntimeError as error:
                 if failure := _failure(state, run.id):
                     raise failure from None

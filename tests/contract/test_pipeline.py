@@ -13,13 +13,14 @@ import pytest
 import yaml
 
 from spica.errors import PrerequisiteError
+from spica.recipe.arms import needed_tasks
 from spica.recipe.load import Resolved, load_recipe, read_text, recipes_folder
-from spica.recipe.schema import Secrets
+from spica.recipe.schema import M0, Secrets, compared_arms
 from spica_pipelines.compile import STEPS, Package, graph, package, step
 from spica_pipelines.fit import MAX_TASKS, PLATFORM_FIELDS, Version, fit
 
 GOLDEN = Path(__file__).parent / "golden"
-GRAPH = graph()
+GRAPH = graph(compared_arms(M0))
 
 
 def assert_golden(name: str, value: Any) -> None:
@@ -317,6 +318,27 @@ def test_the_fields_that_2_0_knows_are_the_four_of_its_proto() -> None:
         "nodeSelector",
         "pvcMount",
     }
+
+
+def test_the_pipeline_of_a_text_comparison_has_no_visual_steps() -> None:
+    tasks = graph(("base", "D_T"))["root"]["dag"]["tasks"]
+    assert sorted(tasks) == [
+        *("dataset", "distill", "evaluate", "evaluate-2", "plan", "report", "serve", "sft", "sources"),
+        *("sources-2", "student"),
+    ]
+    made = {task["componentRef"]["name"] for task in tasks.values()}
+    assert "comp-self-distill" not in made and "comp-sft-union" not in made
+
+
+def test_the_pipeline_is_the_same_whoever_the_visual_teacher_is() -> None:
+    assert graph(compared_arms("qvq")) == GRAPH
+
+
+def test_what_an_arm_needs_and_nobody_compares_is_made_but_not_evaluated() -> None:
+    assert needed_tasks(["base", "D_SD"]) == (
+        *("student", "text", "visual", "held-out", "distill-d_t", "dataset-d_t", "sft-d_t", "distill-d_sd"),
+        *("dataset-d_sd", "sft-d_sd", "evaluate-base", "evaluate-d_sd", "report", "serve"),
+    )
 
 
 def test_the_pipeline_has_no_more_tasks_than_a_server_before_2_1_starts() -> None:

@@ -10,6 +10,7 @@ from spica.recipe.places import judges, places, profile_stores
 from spica.recipe.profile_checks import clusters, ranks, secrets, servers
 from spica.recipe.schema import (
     M0,
+    Arm,
     Benchmark,
     Distill,
     Evaluate,
@@ -108,19 +109,42 @@ def _penalties(evaluate: Evaluate) -> Problems:
         )
 
 
-def _gates(gates: list[Gate], sources: Sources, distill: Distill) -> Problems:
+def _arms(arms: list[Arm] | None, distill: Distill) -> Problems:
+    possible = compared_arms(distill.visual.teacher)
+    for index, arm in enumerate(arms or ()):
+        loc: Loc = ("arms", index)
+        if arm not in possible:
+            yield Problem(
+                loc,
+                f"{arm} with distill.visual.teacher {distill.visual.teacher}",
+                ", ".join(possible),
+                "name one of them, or another visual teacher",
+            )
+        if arm in (arms or ())[:index]:
+            yield Problem(loc, f"{arm} twice", "each arm once", "delete one of them")
+    if arms is not None and ("base" not in arms or len(set(arms)) < 2):
+        yield Problem(
+            ("arms",), f"[{', '.join(arms)}]", "base and at least one more", "add what is to be compared"
+        )
+
+
+def _gates(gates: list[Gate], sources: Sources, distill: Distill, arms: list[Arm] | None) -> Problems:
     yield from _unique(("gates",), [gate.name for gate in gates])
-    arms = compared_arms(distill.visual.teacher)
+    possible = compared_arms(distill.visual.teacher)
     benchmarks = {source.name for source in sources.benchmarks}
     for index, gate in enumerate(gates):
         loc: Loc = ("gates", index)
         for key, arm in (("model", gate.model), ("over", gate.over)):
-            if arm not in arms:
+            if arm not in possible:
                 yield Problem(
                     (*loc, key),
                     f"{arm} with distill.visual.teacher {distill.visual.teacher}",
-                    "an arm of this recipe: " + ", ".join(arms),
+                    "an arm of this recipe: " + ", ".join(possible),
                     "name one of them",
+                )
+            elif arms is not None and arm not in arms:
+                yield Problem(
+                    (*loc, key), f"{arm}, which `arms` leaves out", ", ".join(arms), f"add {arm} to arms"
                 )
         if gate.model == gate.over:
             yield Problem((*loc, "over"), gate.over, "another arm than `model`", "compare two arms")
@@ -172,5 +196,6 @@ RULES: Mapping[Callable[..., Problems], tuple[str, ...]] = {
     _cutoff: ("sft", "serve"),
     _responses: ("distill", "evaluate", "serve"),
     _penalties: ("evaluate",),
-    _gates: ("gates", "sources", "distill"),
+    _arms: ("arms", "distill"),
+    _gates: ("gates", "sources", "distill", "arms"),
 }

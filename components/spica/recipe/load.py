@@ -143,6 +143,9 @@ def _valid_sections(value: dict[str, Any]) -> dict[str, Any]:
     """The sections that are valid by themselves, so that rules about them can speak as well."""
     valid = {}
     for name, field in Recipe.model_fields.items():
+        if name not in value and not field.is_required():
+            valid[name] = field.default
+            continue
         try:
             adapter = TypeAdapter[Any](field.rebuild_annotation())
             valid[name] = adapter.validate_json(json.dumps(value[name]), strict=True)

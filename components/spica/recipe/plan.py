@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from spica.recipe.arms import needed_tasks
 from spica.recipe.load import Resolved, parse_recipe, under_profile
 from spica.recipe.schema import (
     ARM_TASKS,
@@ -92,9 +93,8 @@ def num_training_rows(recipe: Recipe) -> dict[Arm, int | None]:
     text = rows(recipe.sources.text, recipe.distill.text, recipe.dataset.text)
     visual = rows(recipe.sources.visual, recipe.distill.visual, recipe.dataset.visual)
     union = None if text is None or visual is None else text + visual
-    return dict(
-        zip(compared_arms(recipe.distill.visual.teacher)[1:], (text, text, visual, union), strict=True)
-    )
+    trained = zip(compared_arms(recipe.distill.visual.teacher)[1:], (text, text, visual, union), strict=True)
+    return {arm: most for arm, most in trained if arm in recipe.compared}
 
 
 def derive(resolved: Resolved, num_rows: int) -> Derived:
@@ -129,7 +129,7 @@ def _model_state_gib(student: str, scale: Scale, num_ranks: int) -> float | None
 
 
 def plan(resolved: Resolved) -> dict[str, Section]:
-    """The slice of every task, in the order in which data flows."""
+    """The slice of every task that the recipe's arms need, in the order in which data flows."""
     recipe = resolved.recipe
     tasks: dict[str, Section] = {"student": StudentSlice(student=recipe.models.student)}
     given = recipe.sources
@@ -147,20 +147,20 @@ def plan(resolved: Resolved) -> dict[str, Section]:
     tasks["dataset-d_sd"] = _dataset(recipe, recipe.dataset.visual, "thought")
     tasks["sft-d_sd"] = _sft(resolved, visual)
     tasks["sft-d_t+d_sd"] = _sft(resolved, union)
-    for arm in arms:
+    for arm in recipe.compared:
         tasks[f"evaluate-{ARM_TASKS[arm]}"] = _evaluate(resolved, arm)
     tasks["report"] = ReportSlice(
         recipe=recipe.name,
         seed=recipe.seed,
         profile=resolved.profile,
-        arms=arms,
+        arms=recipe.compared,
         headline_repetition_penalty=recipe.evaluate.repetition_penalties[0],
         gates=recipe.gates,
     )
     tasks["serve"] = ServeSlice(
         prompt=recipe.prompt, serve=recipe.serve, requests=_requests(resolved.scale), server=_server(resolved)
     )
-    return tasks
+    return {task: tasks[task] for task in needed_tasks(recipe.compared)}
 
 
 def _distill(resolved: Resolved, rollouts: Rollouts) -> DistillSlice:
@@ -230,29 +230,32 @@ def _server(resolved: Resolved) -> ServerScale:
 
 
 class Slices(NamedTuple):
-    """Outputs of the pipeline's first step: where things run, then every task's slice, all as JSON."""
+    """Outputs of the pipeline's first step: where things run, then every task's slice, all as JSON.
+
+    The slice of a task that the recipe's arms do not need is empty.
+    """
 
     place: str
-    student: str
-    text: str
-    visual: str
-    held_out: str
-    distill_d_t: str
-    dataset_d_t: str
-    dataset_control: str
-    sft_d_t: str
-    sft_control: str
-    distill_d_sd: str
-    dataset_d_sd: str
-    sft_d_sd: str
-    sft_union: str
-    evaluate_base: str
-    evaluate_control: str
-    evaluate_d_t: str
-    evaluate_d_sd: str
-    evaluate_union: str
-    report: str
-    serve: str
+    student: str = ""
+    text: str = ""
+    visual: str = ""
+    held_out: str = ""
+    distill_d_t: str = ""
+    dataset_d_t: str = ""
+    dataset_control: str = ""
+    sft_d_t: str = ""
+    sft_control: str = ""
+    distill_d_sd: str = ""
+    dataset_d_sd: str = ""
+    sft_d_sd: str = ""
+    sft_union: str = ""
+    evaluate_base: str = ""
+    evaluate_control: str = ""
+    evaluate_d_t: str = ""
+    evaluate_d_sd: str = ""
+    evaluate_union: str = ""
+    report: str = ""
+    serve: str = ""
 
 
 def slices_as_json(recipe: str, profile: str, run: str) -> Slices:
@@ -264,6 +267,8 @@ def slices_as_json(recipe: str, profile: str, run: str) -> Slices:
     resolved = under_profile(parse_recipe(recipe, "recipe"), profile, "recipe")
     scale = resolved.scale
     place = Place(store=resolved.store, launcher=scale.launcher, kubernetes=scale.kubernetes, run=run)
-    names = {task: task.replace("d_t+d_sd", "union").replace("-", "_") for task in plan(resolved)}
-    slices = {names[task]: slice.model_dump_json() for task, slice in plan(resolved).items()}
+    slices = {
+        task.replace("d_t+d_sd", "union").replace("-", "_"): slice.model_dump_json()
+        for task, slice in plan(resolved).items()
+    }
     return Slices(place=place.model_dump_json(), **slices)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from spica.recipe.arms import ARM_TASKS, M0, Arm, compared_arms
 from spica.recipe.scale import (
     PROXY_KEYS,
     STORAGE_KEYS,
@@ -17,9 +18,12 @@ from spica.recipe.scale import (
 )
 from spica.recipe.section import Fraction, PositiveInt, Section, VariableName
 
-__all__ = [  # the scale's names too: a recipe is imported from one place
+__all__ = [  # the names of arms and scale, too: a recipe is imported from one place
+    "ARM_TASKS",
+    "M0",
     "PROXY_KEYS",
     "STORAGE_KEYS",
+    "Arm",
     "Kubernetes",
     "Pods",
     "ProfileName",
@@ -28,33 +32,13 @@ __all__ = [  # the scale's names too: a recipe is imported from one place
     "Section",
     "ServerPods",
     "TrainingPods",
+    "compared_arms",
 ]
 
 Beta = Annotated[float, Field(ge=0.0, lt=1.0)]
-M0 = "M0"
-"""Reserved name of a teacher: the student tuned on D_T."""
 Benchmark = Literal["mathverse", "mathvision", "olympiadbench", "mmmu"]
 Modality = Literal["text", "visual"]
 TeacherName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$")]
-Arm = Literal["base", "control", "D_T", "D_SD", "D_T+D_SD", "D_QVQ", "D_T+D_QVQ"]
-"""What is compared (table 2). The visual arms are called D_SD where M0 wrote their thoughts, else D_QVQ."""
-ARM_TASKS: dict[Arm, str] = {
-    "base": "base",
-    "control": "control",
-    "D_T": "d_t",
-    "D_SD": "d_sd",
-    "D_T+D_SD": "d_t+d_sd",
-    "D_QVQ": "d_sd",
-    "D_T+D_QVQ": "d_t+d_sd",
-}
-"""How the tasks of an arm are called: the pipeline is one and the same whoever is the visual teacher."""
-
-
-def compared_arms(visual_teacher: str) -> tuple[Arm, ...]:
-    """What a recipe compares, in the order of table 2."""
-    if visual_teacher == M0:
-        return "base", "control", "D_T", "D_SD", "D_T+D_SD"
-    return "base", "control", "D_T", "D_QVQ", "D_T+D_QVQ"
 
 
 class Student(Section):
@@ -262,6 +246,15 @@ class Recipe(Section):
     dataset: Dataset
     sft: Sft
     evaluate: Evaluate
+    arms: list[Arm] | None = None
+    """What is compared, in any order: the base and at least one more; all when left out. Steps that no arm
+    needs are left out of the pipeline."""
     gates: list[Gate]
     serve: Serve
     profiles: dict[ProfileName, Scale]
+
+    @property
+    def compared(self) -> tuple[Arm, ...]:
+        """What is compared, in the order of table 2."""
+        possible = compared_arms(self.distill.visual.teacher)
+        return possible if self.arms is None else tuple(arm for arm in possible if arm in self.arms)

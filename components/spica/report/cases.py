@@ -17,7 +17,7 @@ from markupsafe import escape
 from spica.answers import split_response
 from spica.artifacts.types import PromptRow, Score
 from spica.recipe.schema import Arm
-from spica.report.outcomes import DEV, Outcomes, read_rows
+from spica.report.outcomes import DEV, Outcomes, read_rows, thinker
 from spica.report.tables import order_of
 
 MAX_CASES = 120
@@ -70,13 +70,13 @@ class Case(NamedTuple):
 def choose(outcomes: Outcomes) -> list[str]:
     """Ids of the items worth showing, best spread first.
 
-    Benchmarks take turns. Inside a benchmark, groups of equal number of steps and outcome (base, D_T) take
-    turns; inside a group, and among groups, a hash decides, so that the choice is blind to all else.
+    Benchmarks take turns. Inside a benchmark, groups of equal number of steps and outcome (base, thinker)
+    take turns; inside a group, and among groups, a hash decides, so that the choice is blind to all else.
     """
-    base, thinker = outcomes.headline("base"), outcomes.headline("D_T")
+    base, told = outcomes.headline("base"), outcomes.headline(thinker(outcomes.arms))
     groups: dict[tuple[str, int | None, bool, bool], list[str]] = {}
     for item in outcomes.benchmarks.values():
-        key = (item.source, item.num_steps, base[item.id].correct, thinker[item.id].correct)
+        key = (item.source, item.num_steps, base[item.id].correct, told[item.id].correct)
         groups.setdefault(key, []).append(item.id)
     queues: dict[str, list[tuple[int, bytes, str]]] = {}
     for key, ids in groups.items():

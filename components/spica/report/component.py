@@ -1,4 +1,4 @@
-"""KFP face of report: everything that was made, compared."""
+"""KFP face of report: everything that was made, compared. What no arm of the recipe needs is not there."""
 
 from kfp import dsl
 
@@ -11,24 +11,24 @@ def report(
     slice: str,
     place: str,
     student: dsl.Input[dsl.Model],
-    text: dsl.Input[dsl.Dataset],
-    visual: dsl.Input[dsl.Dataset],
     held_out: dsl.Input[dsl.Dataset],
-    distill_d_t: dsl.Input[dsl.Dataset],
-    distill_d_sd: dsl.Input[dsl.Dataset],
-    dataset_d_t: dsl.Input[dsl.Dataset],
-    dataset_control: dsl.Input[dsl.Dataset],
-    dataset_d_sd: dsl.Input[dsl.Dataset],
-    sft_d_t: dsl.Input[dsl.Model],
-    sft_control: dsl.Input[dsl.Model],
-    sft_d_sd: dsl.Input[dsl.Model],
-    sft_union: dsl.Input[dsl.Model],
     evaluate_base: dsl.Input[dsl.Artifact],
-    evaluate_control: dsl.Input[dsl.Artifact],
-    evaluate_d_t: dsl.Input[dsl.Artifact],
-    evaluate_d_sd: dsl.Input[dsl.Artifact],
-    evaluate_union: dsl.Input[dsl.Artifact],
     result: dsl.Output[dsl.Artifact],
+    text: dsl.Input[dsl.Dataset] = None,
+    visual: dsl.Input[dsl.Dataset] = None,
+    distill_d_t: dsl.Input[dsl.Dataset] = None,
+    distill_d_sd: dsl.Input[dsl.Dataset] = None,
+    dataset_d_t: dsl.Input[dsl.Dataset] = None,
+    dataset_control: dsl.Input[dsl.Dataset] = None,
+    dataset_d_sd: dsl.Input[dsl.Dataset] = None,
+    sft_d_t: dsl.Input[dsl.Model] = None,
+    sft_control: dsl.Input[dsl.Model] = None,
+    sft_d_sd: dsl.Input[dsl.Model] = None,
+    sft_union: dsl.Input[dsl.Model] = None,
+    evaluate_control: dsl.Input[dsl.Artifact] = None,
+    evaluate_d_t: dsl.Input[dsl.Artifact] = None,
+    evaluate_d_sd: dsl.Input[dsl.Artifact] = None,
+    evaluate_union: dsl.Input[dsl.Artifact] = None,
 ) -> None:
     """Write report.json and report.html."""
     from spica.task import run_task
@@ -53,4 +53,5 @@ def report(
         "evaluate-d_sd": evaluate_d_sd,
         "evaluate-d_t+d_sd": evaluate_union,
     }
-    run_task(task, "spica.report.run", slice, place, inputs, result)
+    made = {name: artifact for name, artifact in inputs.items() if artifact is not None}
+    run_task(task, "spica.report.run", slice, place, made, result)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from spica.recipe.schema import Gate
 from spica.report.gates import GateResult, check_gate, interval, points
-from spica.report.outcomes import Outcomes
+from spica.report.outcomes import Outcomes, thinker
 from spica.report.stats import percent
 
 BENCHMARK_NAMES = {
@@ -40,9 +40,9 @@ class Headline(NamedTuple):
 
 
 def headline(results: list[GateResult], outcomes: Outcomes) -> Headline:
-    """Tell the first gate that asks for a gain; without one, text-only thoughts on visual questions."""
+    """Tell the first gate that asks for a gain; without one, text-only thoughts (or what else is there)."""
     asked = [result for result in results if result.gate.min_gain is not None]
-    default = Gate(name="headline", model="D_T", over="base", modality="visual")
+    default = Gate(name="headline", model=thinker(outcomes.arms), over="base", modality="visual")
     result = asked[0] if asked else check_gate(default, outcomes)
     gain = result.gain
     clear = gain.ci95[0] > 0 or gain.ci95[1] < 0

@@ -1,6 +1,6 @@
 """Scores joined with the questions they answer, by id; what every number of the report is computed from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -64,6 +64,11 @@ class Outcomes(NamedTuple):
     def headline_dev(self, arm: Arm) -> Answers:
         """Outcomes on the dev split under the headline repetition penalty."""
         return self.dev_scores[arm][self.headline_penalty]
+
+
+def thinker(arms: Sequence[Arm]) -> Arm:
+    """Whom the report tells of first: D_T, or the last arm where D_T is not compared."""
+    return "D_T" if "D_T" in arms else arms[-1]
 
 
 def read_rows(path: Path, row_type: type[RowT]) -> Iterator[RowT]:

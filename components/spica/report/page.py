@@ -19,6 +19,7 @@ from spica.report.document import Figures
 from spica.report.gates import interval, points
 from spica.report.headline import BENCHMARK_NAMES, describe, scope
 from spica.report.lineage import NODE_HEIGHT, NODE_WIDTH, draw, label
+from spica.report.outcomes import thinker
 from spica.report.stats import percent
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,6 +66,7 @@ def render(slice: ReportSlice, figures: Figures, cases: list[Case], manifests: M
         cases=cases,
         manifests=manifests,
         arms=slice.arms,
+        thinker=thinker(slice.arms),
         descriptions=DESCRIPTIONS,
         benchmark_names=BENCHMARK_NAMES,
         benchmark_shorts=BENCHMARK_SHORTS,

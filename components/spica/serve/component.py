@@ -13,11 +13,11 @@ def serve(
     report: dsl.Input[dsl.Artifact],
     held_out: dsl.Input[dsl.Dataset],
     base: dsl.Input[dsl.Model],
-    control: dsl.Input[dsl.Model],
-    d_t: dsl.Input[dsl.Model],
-    d_sd: dsl.Input[dsl.Model],
-    union: dsl.Input[dsl.Model],
     answer: dsl.Output[dsl.Artifact],
+    control: dsl.Input[dsl.Model] = None,
+    d_t: dsl.Input[dsl.Model] = None,
+    d_sd: dsl.Input[dsl.Model] = None,
+    union: dsl.Input[dsl.Model] = None,
 ) -> None:
     """Serve the best model and ask it one question."""
     from spica.task import run_task
@@ -31,4 +31,5 @@ def serve(
         "checkpoint-D_SD": d_sd,
         "checkpoint-D_T+D_SD": union,
     }
-    run_task(task, "spica.serve.run", slice, place, inputs, answer)
+    made = {name: artifact for name, artifact in inputs.items() if artifact is not None}
+    run_task(task, "spica.serve.run", slice, place, made, answer)

@@ -1,4 +1,5 @@
 import json
+from typing import cast
 
 import pytest
 
@@ -125,6 +126,24 @@ def under(text: str, *changes: tuple[str, str]) -> Resolved:
         assert text.count(old) == 1, old
         text = text.replace(old, new)
     return under_profile(parse_recipe(text, "r.yaml"), "laptop", "r.yaml")
+
+
+def test_a_recipe_that_compares_two_arms_plans_their_tasks_alone(recipe_text: str, resolved: Resolved) -> None:
+    two = under(recipe_text, ("gates:\n", "arms: [D_T, base]\ngates:\n"))
+    tasks = plan(two)
+    assert list(tasks) == [
+        *("student", "text", "held-out", "distill-d_t", "dataset-d_t", "sft-d_t"),
+        *("evaluate-base", "evaluate-d_t", "report", "serve"),
+    ]
+    assert cast(ReportSlice, tasks["report"]).arms == ("base", "D_T")
+    assert {task for task in tasks if tasks[task] != plan(resolved)[task]} == {"report"}
+    assert num_training_rows(two.recipe) == {"D_T": 132}
+
+
+def test_a_task_that_no_arm_needs_has_no_slice(recipe_text: str) -> None:
+    slices = slices_as_json(recipe_text.replace("gates:\n", "arms: [base, D_T]\ngates:\n"), "laptop", "")
+    assert (slices.visual, slices.sft_union, slices.evaluate_control) == ("", "", "")
+    assert SftSlice.model_validate_json(slices.sft_d_t).arm == "D_T"
 
 
 def test_a_visual_teacher_of_ones_own_makes_d_qvq_by_the_same_tasks(

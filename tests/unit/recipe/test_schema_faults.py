@@ -41,7 +41,7 @@ def test_a_key_that_nobody_knows_is_to_be_deleted(faults_of: FaultsOf) -> None:
         "r.yaml:4 frobnicate",
         "unknown key `frobnicate`",
         "keys here: schema_version, name, seed, store, models, prompt, sources, distill, dataset, sft, "
-        "evaluate, gates, serve, profiles",
+        "evaluate, arms, gates, serve, profiles",
         "delete it",
     )
 

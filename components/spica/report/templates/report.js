@@ -53,13 +53,13 @@
     const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
     if (by && event.target.matches("button")) { event.preventDefault(); step(by); buttons[current].focus(); }
   });
-  // The story first: a visual question of several steps that the base gets wrong and text-only thoughts get right.
+  // The story first: a visual question of several steps that the base gets wrong and the thinker gets right.
   const telling = articles.findIndex(({ dataset: { right, modality, steps } }) =>
-    modality === "visual" && Number(steps) >= 4 && right.split(" ").includes("D_T") && !right.split(" ").includes("base"));
+    modality === "visual" && Number(steps) >= 4 && right.split(" ").includes(viewer.dataset.thinker) && !right.split(" ").includes("base"));
   current = telling;
   compare();
   filter();
-  if (telling >= 0) { const open = articles[telling].querySelector("[data-arm=D_T] details"); if (open) open.open = true; }
+  if (telling >= 0) { const open = articles[telling].querySelector(`[data-arm="${viewer.dataset.thinker}"] details`); if (open) open.open = true; }
 
   const graph = document.querySelector(".lineage");
   graph.querySelectorAll(".node").forEach((node) => {
