@@ -128,7 +128,7 @@ def under(text: str, *changes: tuple[str, str]) -> Resolved:
     return under_profile(parse_recipe(text, "r.yaml"), "laptop", "r.yaml")
 
 
-def test_a_recipe_that_compares_two_arms_plans_their_tasks_alone(recipe_text: str, resolved: Resolved) -> None:
+def test_a_recipe_of_two_arms_plans_their_tasks_alone(recipe_text: str, resolved: Resolved) -> None:
     two = under(recipe_text, ("gates:\n", "arms: [D_T, base]\ngates:\n"))
     tasks = plan(two)
     assert list(tasks) == [
