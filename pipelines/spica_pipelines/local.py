@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -51,6 +52,8 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
     with start_run(state, recipe.name, resolved.profile, NEEDED_BYTES, resolved.store) as run:
         folder = state / "runs" / run.id
         print(f"run {run.id}: {recipe.name} under {resolved.profile}, log in {_short(folder / 'log.txt')}")
+        # Steps name the image of a cluster; here the package itself is installed, which is the same.
+        warnings.filterwarnings("ignore", "You may be attemping to run a task that uses custom", RuntimeWarning)
         local.init(
             runner=local.SubprocessRunner(use_venv=False),
             pipeline_root=str(folder / "kfp"),
