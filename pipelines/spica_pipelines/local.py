@@ -53,7 +53,7 @@ def run_locally(resolved: Resolved, text: str) -> dict[str, Artifact]:
         folder = state / "runs" / run.id
         print(f"run {run.id}: {recipe.name} under {resolved.profile}, log in {_short(folder / 'log.txt')}")
         # Steps name the image of a cluster; here the package itself is installed, which is the same.
-        warnings.filterwarnings("ignore", "You may be attemping to run a task that uses custom", RuntimeWarning)
+        warnings.filterwarnings("ignore", ".*uses custom or non-Python base image", RuntimeWarning)
         local.init(
             runner=local.SubprocessRunner(use_venv=False),
             pipeline_root=str(folder / "kfp"),
