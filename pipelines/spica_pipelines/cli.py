@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spica_pipelines import cluster_cli, data_cli, score_cli
+from spica_pipelines import cluster_cli, data_cli, score_cli, tables_cli
 from spica_pipelines.options import (
     NamespaceOption,
     ProfileOption,
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.add_typer(cluster_cli.app)
 app.add_typer(score_cli.app)
 app.add_typer(data_cli.app)
+app.add_typer(tables_cli.app)
 _STOPPED = 130
 
 
@@ -53,6 +54,10 @@ def check(
             faults += error.faults
         else:
             print(f"{name}: no fault; {', '.join(profiles)}; {max(num_tasks)} tasks")
+    if not recipes:
+        from spica_pipelines.tables import check_tables
+
+        faults += check_tables()
     if faults:
         raise RecipeError(*faults)
 

@@ -11,7 +11,7 @@ from spica.recipe.load import known_recipes, load_recipe, read_recipe, recipes_f
 from spica.recipe.plan import derive, plan
 from spica.recipe.schema import ProfileName
 
-FILES = sorted((Path(__file__).parents[2] / "pipelines" / "recipes").rglob("*.yaml"))
+FILES = sorted((Path(__file__).parents[2] / "pipelines" / "recipes").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
 PAIRS = [(name, profile) for name in NAMES for profile in read_recipe(name).profiles]
 SHARED = sorted(set.intersection(*({*read_recipe(name).profiles} for name in NAMES)))

@@ -1,7 +1,7 @@
 """Recipe files as values with line numbers: plain YAML 1.2 data, without anchors, tags or duplicate keys."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -73,6 +73,13 @@ for _tag, _pattern, _first in (
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `_Loader` would not read as text again, and nothing else."""
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
 _TAGS = {f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "null", "bool", "int", "float")}
 
 
@@ -95,6 +102,11 @@ def parse(text: str, name: str) -> Document:
     document = Document(name)
     document.value = _Reader(document).read(root, ())
     return document
+
+
+def write(value: Mapping[str, Any]) -> str:
+    """YAML text from which `parse` reads the same value: block style, keys in their order."""
+    return yaml.dump(dict(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _unreadable(place: str, found: str) -> RecipeError:

@@ -16,6 +16,7 @@ from spica.report.headline import Headline, headline
 from spica.report.lineage import Origin, trace
 from spica.report.modes import ModeCell, PairedTest, Responses
 from spica.report.outcomes import Outcomes
+from spica.report.suite import suite
 from spica.report.training import Losses, Rollouts, read_card, read_losses, read_rollouts
 
 
@@ -99,6 +100,7 @@ def document(slice: ReportSlice, figures: Figures, manifests: Mapping[str, Manif
         "seed": slice.seed,
         "headline": top.text,
         "headline_repetition_penalty": slice.headline_repetition_penalty,
+        "suite": suite(slice, figures.table2["base"], manifests),
         "best_model": figures.best_model,
         "dev": _cells(figures.dev),
         "table2": {

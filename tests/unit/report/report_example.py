@@ -67,6 +67,18 @@ GATES = [
 SLICE = ReportSlice(
     recipe="miniature", seed=1, profile="laptop", headline_repetition_penalty=1.0, gates=GATES
 )
+EVALUATED = {
+    "prompt": {"system": "You are a helpful assistant.", "prefix": "Think."},
+    "evaluate": {
+        "prompts": {"base": "prefix", "tuned": "prefix"},
+        "judge": None,
+        "temperature": 0.0,
+        "top_p": 1.0,
+        "max_tokens": 160,
+        "repetition_penalties": [1.0, 1.05],
+    },
+}
+"""What the evaluate tasks ran under."""
 TASKS: Mapping[str, tuple[Kind, Mapping[str, str], float, int]] = {
     "student": ("checkpoint", {}, 1.2, 0),
     "text": ("prompts", {}, 3.0, 0),
@@ -180,7 +192,7 @@ def artifacts(
             kind=kind,
             task=name,
             key=sha(f"key {name}"),
-            slice={"seed": 1},
+            slice=EVALUATED if kind == "scores" else {"seed": 1},
             inputs=digests,
             code=sha(f"code {name}"),
             seed=1,
