@@ -24,6 +24,7 @@ def test_the_wheel_holds_code_base_templates_recipes_lock_and_image_references(t
         "spica/report/templates/report.html.j2",
         "spica_pipelines/post_training.py",
         f"{data}/recipes/miniature.yaml",
+        f"{data}/recipes/miniature-small.yaml",
         f"{data}/recipes/virgo-7b.yaml",
         f"{data}/recipes/virgo-72b.yaml",
         f"{data}/requirements.lock",

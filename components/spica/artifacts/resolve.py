@@ -6,7 +6,8 @@
     hf://datasets/OWNER/NAME[@REVISION][/FOLDER]
                                     a data set, or one folder of it; fingerprint: the commit
     miniature://...                 made by spica.miniature.folders; fingerprint: "generated", since URI and
-                                    code say all; miniature://base is a shipped folder, hashed like any other
+                                    code say all; miniature://base (without parameters) is a shipped folder,
+                                    hashed like any other
 
 Endpoints and credentials are those of the libraries: AWS_ENDPOINT_URL, AWS_PROFILE, HF_ENDPOINT, HF_TOKEN ...
 """
@@ -27,6 +28,9 @@ from spica.errors import Fault, PrerequisiteError, RecipeError
 ALLOWED = (
     "file://folder, s3://bucket/prefix, hf://[datasets/]OWNER/NAME[@REVISION], miniature://..., or a path"
 )
+
+FIGURES = "figures.json"
+"""In the folder of a miniature://base that was trained: what was measured, name -> number."""
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _HUB_ID = re.compile(rf"{_NAME}/{_NAME}(?:@[\w./-]+)?")
@@ -88,7 +92,9 @@ def fingerprint(uri: str) -> str:
         return f"etags:{hashlib.sha256(listing.encode()).hexdigest()}"
     if scheme == "hf":
         return f"commit:{_hub_commit(uri, _hub_place(uri, place))}"
-    return f"sha256:{_hash_path(_shipped_base())}" if place == "base" else "generated"
+    from spica.miniature.base import base_path
+
+    return f"sha256:{_hash_path(base_path())}" if place == "base" else "generated"
 
 
 def _split(uri: str) -> tuple[str, str]:
@@ -137,18 +143,12 @@ def _hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _shipped_base() -> Path:
-    # Not by importing spica.miniature.base: its training code is no part of what reads the checkpoint.
-    import spica.miniature
-
-    return Path(spica.miniature.__file__).parent / "data" / "base"
-
-
 def _generate(uri: str, folder: Path) -> Path:
-    if uri == "miniature://base":
-        return _existing(uri, str(_shipped_base()))
+    from spica.miniature.base import base_path
     from spica.miniature.folders import write_folder
 
+    if uri == "miniature://base":
+        return _existing(uri, str(base_path()))
     part = folder.with_name(f"{folder.name}.part")
     for leftover in (part, folder):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -12,6 +12,7 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb_
 
 from spica.miniature.pictures import PATCH
 from spica.miniature.tokenizer import IM_END, IMAGE_PAD, PAD, VIDEO_PAD, VISION_END, VISION_START, vocabulary
+from spica.recipe.miniature_base import BaseSize
 
 _MERGE = 2
 _MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
@@ -21,15 +22,20 @@ _ROPE_THETA = 30.0
 _RELATIVE_HEAD_GAIN = 6.0
 
 
-def build_model(seed: int) -> Any:
-    """A fresh model of about 1.1 M parameters in fp32: hidden 128, 4 layers; vision 64 wide, 2 deep."""
+def build_model(seed: int, size: BaseSize = "large") -> Any:
+    """A fresh model in fp32, hidden 128; vision 64 wide, 2 deep.
+
+    large: 4 layers, intermediate 384, about 1.1 M parameters, the architecture of the shipped base.
+    small: 3 layers, intermediate 256, about 0.7 M.
+    """
     vocab = vocabulary()
+    num_layers, intermediate_size = {"large": (4, 384), "small": (3, 256)}[size]
     config = Qwen2VLConfig(
         text_config={
             "vocab_size": len(vocab),
             "hidden_size": 128,
-            "intermediate_size": 384,
-            "num_hidden_layers": 4,
+            "intermediate_size": intermediate_size,
+            "num_hidden_layers": num_layers,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "max_position_embeddings": 4096,

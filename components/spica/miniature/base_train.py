@@ -25,6 +25,7 @@ from spica.miniature.base_model import build_model, encode_pictures
 from spica.miniature.pictures import HELDOUT_FONTS, TRAIN_FONTS
 from spica.miniature.tokenizer import IM_END, PAD, build_processor, vocabulary
 from spica.miniature.world import Modality
+from spica.recipe.miniature_base import BaseSize
 
 _LOG = logging.getLogger("spica.miniature.base")
 
@@ -36,9 +37,10 @@ NUM_VARIANTS = 24
 Draw = Callable[[np.random.Generator, int, Modality], Sample]
 
 
-def train(seed: int, num_steps: int = NUM_STEPS) -> Any:
+def train(size: BaseSize, seed: int, num_steps: int) -> Any:
     """Trains a fresh model on the CPU; the same seed and number of threads give the same weights."""
-    rng, model = np.random.default_rng(seed), build_model(seed)
+    rng, model = np.random.default_rng(seed), build_model(seed, size)
+    print(f"training a {size} base, seed {seed}: {num_steps} steps", flush=True)
     atlas = CellAtlas(rng, TRAIN_FONTS, NUM_VARIANTS)
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
@@ -66,9 +68,8 @@ def train(seed: int, num_steps: int = NUM_STEPS) -> Any:
             accuracy = " ".join(f"{k} {right[k] / n:.3f}" for k, n in sorted(asked.items()) if n)
             seconds = time.process_time() - started
             rate = num_tokens / seconds
-            _LOG.info(
-                "step %d/%d cpu %.0f s %.0f tokens/s | %s", step + 1, num_steps, seconds, rate, accuracy
-            )
+            print(f"base: step {step + 1}/{num_steps}, {seconds:.0f} s of CPU", flush=True)
+            _LOG.info("%.0f tokens/s | %s", rate, accuracy)
             right.clear()
             asked.clear()
     return model.eval()

@@ -6,6 +6,7 @@
                                         one of the sources of table 1 (`llava_onevision`)
     miniature://mathverse?seed=1&num=210
                                         likewise mathvision, olympiadbench, mmmu (formats of these names)
+    miniature://base?size=small&seed=1  a student trained from nothing (spica.miniature.base; minutes)
 
 With choices=0 every question is open. Equal URIs give equal bytes. The name is a part of the random stream,
 so that two names never share a problem or a picture by having the same seed.
@@ -53,13 +54,14 @@ class DataFolder:
 
 
 def write_folder(uri: str, folder: Path) -> None:
-    """Writes the data set that `uri` names into `folder`.
+    """Writes the data set or the base that `uri` names into `folder`.
 
     Raises:
         ValueError: The world has no such data, or a parameter is unknown or out of range; the text says what
             is.
+        PrerequisiteError: A base is to be trained where PyTorch is not installed.
     """
-    from spica.miniature import benchmarks, questions, vqa
+    from spica.miniature import base, benchmarks, questions, vqa
 
     writers = {
         "text": (questions.write_text, 5000),
@@ -71,7 +73,9 @@ def write_folder(uri: str, folder: Path) -> None:
     }
     parts = urlsplit(uri)
     name, config = parts.netloc, unquote(parts.path.strip("/"))
-    if name == "vqa" and config in vqa.CONFIGS:
+    if name == "base":
+        base.write_base(uri, folder)
+    elif name == "vqa" and config in vqa.CONFIGS:
         seed, num, choices = _parameters(parts.query, vqa.CONFIGS[config].num)
         vqa.write_vqa(DataFolder(folder, config, seed, choices), config, num)
     elif name in writers and not config:
@@ -79,7 +83,7 @@ def write_folder(uri: str, folder: Path) -> None:
         seed, num, choices = _parameters(parts.query, default)
         write(DataFolder(folder, name, seed, choices), num)
     else:
-        known = [*writers, *(f"vqa/{config}" for config in vqa.CONFIGS)]
+        known = [*writers, "base", *(f"vqa/{config}" for config in vqa.CONFIGS)]
         raise ValueError(
             f"no data named {'/'.join(filter(None, (name, config)))!r}; there are {', '.join(known)}"
         )

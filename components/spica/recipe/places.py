@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from spica.recipe.document import Loc, Problem, Problems
 from spica.recipe.faults import show
+from spica.recipe.miniature_base import read_base
 from spica.recipe.profile_checks import Profiles
 from spica.recipe.schema import Evaluate, Models, Sources
 
@@ -20,6 +21,8 @@ def places(models: Models, store: str, sources: Sources) -> Problems:
     yield from _uri(("store",), store, ("file", "s3"))
     if "://" in models.student.path:
         yield from _uri(("models", "student", "path"), models.student.path, anywhere)
+    if models.student.path.startswith("miniature://"):
+        yield from _base(("models", "student", "path"), models.student.path)
     for loc, source in _each_source(sources):
         yield from _uri((*loc, "uri"), source.uri, anywhere)
 
@@ -55,6 +58,13 @@ def _uri(loc: Loc, uri: str, schemes: tuple[str, ...]) -> Problems:
         )
     elif parts.scheme not in schemes or not (parts.netloc or parts.path.strip("/")):
         yield Problem(loc, show(uri), allowed, "write a URI with one of these schemes")
+
+
+def _base(loc: Loc, uri: str) -> Problems:
+    try:
+        read_base(uri)
+    except ValueError as error:
+        yield Problem(loc, show(uri), str(error), "correct the URI")
 
 
 def _each_source(sources: Sources) -> Iterator[tuple[Loc, Any]]:

@@ -43,7 +43,7 @@ TeacherName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$")]
 
 class Student(Section):
     path: str
-    """A Qwen2-VL folder, hub id or URI (file://, s3://, hf://, miniature://base)."""
+    """A Qwen2-VL folder, hub id or URI (file://, s3://, hf://, miniature://base[?size=small&seed=1])."""
     min_pixels: PositiveInt
     """Smallest picture the processor makes, in pixels (training and evaluation alike)."""
     max_pixels: PositiveInt

@@ -446,3 +446,17 @@ def test_zero_3_is_refused_where_the_vision_tower_or_the_merger_trains(faults_of
             "set zero_stage: 2 or sft.freeze: llm_only",
         ),
     )
+
+
+def test_a_wrong_parameter_of_the_miniatures_student_is_found_before_anything_runs(
+    faults_of: FaultsOf,
+) -> None:
+    assert faults_of(("path: folder", 'path: "miniature://base?size=small&steps=0"')) == (
+        Fault(
+            "r.yaml:6 models.student.path",
+            "the text 'miniature://base?size=small&steps=0'",
+            "parameter steps='0'; allowed is miniature://base, or with parameters, once each:"
+            " size=small|large, seed=0..999999999, steps=1..999999",
+            "correct the URI",
+        ),
+    )
