@@ -4,7 +4,7 @@ VENV  := .venv/bin
 .DEFAULT_GOAL := help
 # Without bytecode every process compiles torch and vLLM anew (10 s each).
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help setup-system setup run serve test test-unit check base lock golden clean images images-complete \
+.PHONY: help setup-system setup run serve tables study test test-unit check base lock golden clean images images-complete \
 	cluster cluster-down test-cluster test-cluster-full bench-distill bench-decontaminate bench-score
 
 help:  ## list the targets
@@ -21,6 +21,12 @@ run: setup  ## the main job: the whole experiment in miniature, from nothing to 
 
 serve: setup  ## put the best model of the last run behind vLLM's OpenAI API
 	@$(VENV)/spica serve
+
+tables: setup  ## the paper's tables 2 to 6 in miniature, beside the paper's numbers: .spica/tables/tables.html (an hour)
+	@$(VENV)/spica tables
+
+study: setup  ## the finding over three base models, at least 300 questions per cell: .spica/study/tables.html
+	@$(VENV)/spica tables study --out .spica/study
 
 test: setup  ## all tests that need no cluster and no GPU
 	@$(VENV)/python -m pytest

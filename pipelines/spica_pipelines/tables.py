@@ -17,6 +17,7 @@ from spica.errors import Fault, RecipeError
 from spica.recipe.document import parse, write
 from spica.recipe.load import find_recipe, parse_recipe, read_text, recipes_folder
 from spica.recipe.schema import Arm, Section, compared_arms
+from spica.report.paper import TABLES
 
 Size = Literal["72B", "7B"]
 Columns = Literal["benchmarks", "difficulty", "steps"]
@@ -201,9 +202,10 @@ def _without_claims(recipe: str) -> dict[str, Any]:
 def _name(asked: Asked, subject: str, taken: set[str]) -> str:
     """`tables-72b` for the recipe as it is, else the first row that needs the run, as `table5-7b-1k`."""
     row = asked.row
+    label = row.published if asked.table in TABLES else row.label
     if asked.value == _without_claims(SUBJECTS[subject][row.size]):
         return f"tables-{row.size.lower()}"
-    name = re.sub(r"[^a-z0-9]+", "-", f"{asked.table} {row.size} {row.published}".lower()).strip("-")[:37]
+    name = re.sub(r"[^a-z0-9]+", "-", f"{asked.table} {row.size} {label}".lower()).strip("-")[:37]
     return next(one for one in (name, *(f"{name}-{n}" for n in range(2, 100))) if one not in taken)
 
 

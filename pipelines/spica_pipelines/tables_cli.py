@@ -108,7 +108,8 @@ def diff(
     report: Annotated[Path, typer.Argument(help="A report.json, or the folder with it.")],
     paper: Annotated[str, typer.Option(help="table2 or table3.")] = "table2",
     size: Annotated[
-        str | None, typer.Option(help="72B or 7B: whose rows of the paper; by the recipe's name when left out.")
+        str | None,
+        typer.Option(help="72B or 7B: whose rows of the paper; by the recipe's name when left out."),
     ] = None,
 ) -> None:
     """Compare a run's cells with the paper's: 0 when each is within +-0.6 or our interval, else 4.
