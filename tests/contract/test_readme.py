@@ -31,7 +31,14 @@ HERE = [c for c in readme_commands() if c not in CI and subcommand(c) not in BY_
 
 def test_every_make_command_of_the_readme_is_run_by_ci_or_names_a_tested_command() -> None:
     made = {c for c in readme_commands() if c.startswith("make ")} - set(CI)
-    assert made == {"make help", "make serve", "make tables", "make study", "make cluster", "make cluster-down"}
+    assert made == {
+        "make help",
+        "make serve",
+        "make tables",
+        "make study",
+        "make cluster",
+        "make cluster-down",
+    }
 
 
 def test_a_command_of_ci_that_hangs_is_ended_before_the_job_is_at_90_minutes() -> None:

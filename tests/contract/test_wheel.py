@@ -23,10 +23,12 @@ def test_the_wheel_holds_code_base_templates_recipes_lock_and_image_references(t
         "spica/miniature/data/base/model.safetensors",
         "spica/report/templates/report.html.j2",
         "spica_pipelines/post_training.py",
+        "spica_pipelines/templates/tables.html.j2",
         f"{data}/recipes/miniature.yaml",
         f"{data}/recipes/miniature-small.yaml",
         f"{data}/recipes/virgo-7b.yaml",
         f"{data}/recipes/virgo-72b.yaml",
+        f"{data}/recipes/tables/table2.yaml",
         f"{data}/requirements.lock",
         f"{data}/refs.yaml",
     }

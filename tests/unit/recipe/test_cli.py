@@ -35,8 +35,12 @@ def test_every_shipped_recipe_is_checked_when_none_is_named(
     assert call(monkeypatch, "check") == 0
     assert capsys.readouterr().out == (
         "miniature: no fault; laptop, node8, cluster2, cluster64; 20 tasks\n"
+        "miniature-small: no fault; laptop; 20 tasks\n"
         "virgo-72b: no fault; laptop, node8, cluster64; 20 tasks\n"
         "virgo-7b: no fault; laptop, node8, cluster64; 20 tasks\n"
+        "tables of miniature: no fault; 16 recipes of 35 rows\n"
+        "tables of virgo-7b: no fault; 7 recipes of 12 rows\n"
+        "tables of virgo-72b: no fault; 6 recipes of 14 rows\n"
     )
 
 
