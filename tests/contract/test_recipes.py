@@ -11,7 +11,9 @@ from spica.recipe.load import known_recipes, load_recipe, read_recipe, recipes_f
 from spica.recipe.plan import derive, plan
 from spica.recipe.schema import ProfileName
 
-FILES = sorted((Path(__file__).parents[2] / "pipelines" / "recipes").glob("*.yaml"))
+FILES = sorted(
+    (Path(__file__).parents[2] / "pipelines" / "recipes").glob("*.yaml"), key=lambda path: path.stem
+)
 NAMES = [path.stem for path in FILES]
 SCALED = [name for name in NAMES if name != "miniature-small"]
 """Those that run anywhere; the small miniature is compared with `miniature` instead."""
