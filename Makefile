@@ -50,7 +50,7 @@ test-cluster-full: images  ## the same and the campaign of faults
 	@PYTHONPATH=tests/cluster $(VENV)/python -m bed test cluster
 
 bench-score: setup  ## answers scored per second and core, beside Math-Verify (JUDGE=FOLDER PYTHON=..: beside OpenBMB's)
-	@$(VENV)/python tests/bench/bench_score.py $(if $(JUDGE),--olympiadbench-judge $(JUDGE)) $(if $(PYTHON),--olympiadbench-python $(PYTHON))
+	@$(VENV)/python -m tests.bench.bench_score $(if $(JUDGE),--olympiadbench-judge $(JUDGE)) $(if $(PYTHON),--olympiadbench-python $(PYTHON))
 
 base: setup  ## train the miniature's shipped base model again from nothing (minutes)
 	@$(VENV)/python -m spica.miniature.base --out components/spica/miniature/data/base
@@ -66,7 +66,7 @@ images-complete: setup  ## build them with all packages, and import, check and t
 	@nice -n 19 images/prove control train serve
 
 bench-distill: setup  ## tokens, wall and client CPU of lossless cancelling against asking all five, 40 times kill -9
-	@$(VENV)/python tests/bench/bench_distill.py
+	@$(VENV)/python -m tests.bench.bench_distill
 
 bench-decontaminate: setup  ## 5K training rows against the benchmarks' sizes: plants found, clean rows kept, the clock
 	@$(VENV)/python tests/bench/bench_decontaminate.py

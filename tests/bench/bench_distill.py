@@ -28,20 +28,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from spica.artifacts.manifest import Artifact
+from spica.artifacts.rows import write_jsonl
+from spica.artifacts.types import Gold, PromptRow
+from spica.distill.draws import request_seed
+from spica.distill.run import run
+from spica.launch.local import LocalLauncher
+from spica.recipe.slices import DistillSlice
+
+from ..fakes.metered_teacher import Manner, answer
+from ..unit.distill.distill_examples import make_slice, manifest, workspace
+
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "fakes"), str(ROOT / "tests" / "unit" / "distill")]
-
-from distill_examples import make_slice, manifest, workspace  # noqa: E402 - below the path
-from metered_teacher import Manner, answer  # noqa: E402
-
-from spica.artifacts.manifest import Artifact  # noqa: E402
-from spica.artifacts.rows import write_jsonl  # noqa: E402
-from spica.artifacts.types import Gold, PromptRow  # noqa: E402
-from spica.distill.draws import request_seed  # noqa: E402
-from spica.distill.run import run  # noqa: E402
-from spica.launch.local import LocalLauncher  # noqa: E402
-from spica.recipe.slices import DistillSlice  # noqa: E402
-
 FILES = ("rollouts.jsonl", "kept.jsonl", "pass_rates.json")
 PREFIX = "Please first think deeply about the question, and then put the final answer in \\boxed{}."
 K = 5
@@ -124,7 +122,7 @@ def meter(address: str) -> dict[str, Any]:
 
 def command(address: str, prompts: Path, folder: Path, cancel: bool, concurrency: int) -> list[str]:
     words = [f"{address}/v1", str(prompts), str(folder), "cancel" if cancel else "all", str(concurrency)]
-    return [sys.executable, __file__, "--client", *words]
+    return [sys.executable, "-m", "tests.bench.bench_distill", "--client", *words]
 
 
 def ask(address: str, prompts: Path, folder: Path, cancel: bool, concurrency: int) -> Ran:

@@ -1,7 +1,7 @@
 """Answers per second and core: this project, Math-Verify, OpenBMB's OlympiadBench judge, on the same pairs.
 
     make bench-score
-    python tests/bench/bench_score.py --olympiadbench-judge FOLDER --olympiadbench-python PYTHON
+    python -m tests.bench.bench_score --olympiadbench-judge FOLDER --olympiadbench-python PYTHON
 
 Interleaved rounds in one run, medians of CPU time. The clock counts only for a side no more accurate than
 this project on the labels. FOLDER holds `math_judger.py` of OpenBMB/OlympiadBench (inference/code), no part
@@ -26,6 +26,8 @@ from spica.answers import worker
 from spica.answers.extract import extract
 from spica.answers.score import score
 from spica.answers.types import ScoreRow
+
+from ..unit.answers.hostile_answers import GOLDS, hostile_answers
 
 HERE = Path(__file__).parent
 VERDICTS = HERE.parent / "data" / "verdicts"
@@ -77,9 +79,6 @@ class Side:
 
 def hostile_run() -> tuple[int, float, int, float]:
     """Number of hostile answers, longest verdict in s, accepted ones, peak RSS of the worker in MiB."""
-    sys.path.insert(0, str(HERE.parent / "unit" / "answers"))
-    from hostile_answers import GOLDS, hostile_answers
-
     longest, accepted, rss = 0.0, 0, 0.0
     answers = hostile_answers()
     for number, answer in enumerate(answers):

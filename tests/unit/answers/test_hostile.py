@@ -1,14 +1,9 @@
 """Every answer is hostile: it is judged in time, in little memory, and wrong."""
 
 import os
-import sys
 import time
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from hostile_answers import GOLDS, hostile_answers
 
 from spica.answers import compare
 from spica.answers.compare import Decision, decide
@@ -16,7 +11,7 @@ from spica.answers.score import score
 from spica.answers.types import ScoreRow
 from spica.artifacts.types import Gold
 
-sys.path.pop(0)
+from .hostile_answers import GOLDS, hostile_answers
 
 
 def test_none_of_five_hundred_hostile_answers_hangs_or_is_accepted() -> None:
