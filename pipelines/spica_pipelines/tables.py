@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
@@ -193,6 +194,7 @@ def _asked(names: Iterable[str], subject: str) -> Iterator[Asked]:
             yield Asked(name, row, value, f"tables/{name}.yaml:{line}")
 
 
+@cache
 def _without_claims(recipe: str) -> dict[str, Any]:
     """A recipe's value but for its name, its arms and its gates, which a composed one has of its own."""
     value = parse(read_text(find_recipe(recipe)), recipe).value

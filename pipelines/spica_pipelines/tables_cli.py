@@ -38,18 +38,24 @@ def tables(
     ] = None,
 ) -> None:
     """Run the recipes of the paper's tables, equal ones once, and set its numbers beside ours."""
+    from spica.artifacts.disk import disk_faults
     from spica.artifacts.workspace import state_folder
+    from spica.errors import Fault, RecipeError
     from spica_pipelines.cells import as_json, document
     from spica_pipelines.tables import STUDY, compose, read_table, table_names
     from spica_pipelines.tables_page import render
 
-    chosen = names or [name for name in table_names() if name != STUDY]
+    chosen = [*dict.fromkeys(names or [name for name in table_names() if name != STUDY])]
     runs = compose(chosen, subject)
-    if recipes is not None:
-        _write_recipes(runs, recipes)
-        return
-    folder = out or state_folder() / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
+    if not runs:
+        found = f"no row of {', '.join(chosen)}"
+        raise RecipeError(Fault(f"--subject {subject}", found, "tables with its rows", "name others"))
+    folder = recipes or out or state_folder() / "tables"
+    with disk_faults(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if recipes is not None:
+            _write_recipes(runs, folder)
+            return
     try:
         results = _run_all(runs, profile)
     except KeyboardInterrupt as stop:
@@ -58,8 +64,9 @@ def tables(
         print(f"spica: stopped; {kept}, and this goes on from there: {command}", file=sys.stderr)
         sys.exit(_STOPPED)
     content = document({name: read_table(name)[0] for name in chosen}, results, subject, profile, _commit())
-    (folder / "tables.json").write_text(as_json(content), encoding="utf-8")
-    (folder / "tables.html").write_text(render(content), encoding="utf-8")
+    with disk_faults(folder):
+        (folder / "tables.json").write_text(as_json(content), encoding="utf-8")
+        (folder / "tables.html").write_text(render(content), encoding="utf-8")
     print(
         f"{len(results)} runs: {content['num_tasks']} tasks are {content['num_artifacts']} artifacts, "
         f"each made once; {folder / 'tables.html'}"
@@ -85,7 +92,6 @@ def _run_all(runs: Sequence["ComposedRun"], profile: str) -> list["Result"]:
 
 
 def _write_recipes(runs: Sequence["ComposedRun"], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for run in runs:
         path = folder / f"{run.name}.yaml"
         path.write_text(run.text, encoding="utf-8")
