@@ -125,6 +125,16 @@ def test_the_studys_runs_are_three_bases_with_three_arms() -> None:
         f"miniature://base?size=large&seed={seed}" for seed in (0, 1, 2)
     ]
     assert {run.arms for run in runs} == {("base", "control", "D_T")}
+    assert {len(recipe.evaluate.repetition_penalties) for recipe in recipes} == {1}
+
+
+def test_the_study_has_300_questions_of_each_modality_and_number_of_steps() -> None:
+    recipe = parse_recipe(compose(["study"], "miniature")[0].text, "study")
+    num = {source.name: source.num_rows or 0 for source in recipe.sources.benchmarks}
+
+    # Half of olympiadbench is text, the only text questions; seven numbers of steps are even in each half.
+    assert num["olympiadbench"] // 2 // 7 >= 300
+    assert all(f"num={source.num_rows}&" in source.uri for source in recipe.sources.benchmarks)
 
 
 def test_real_rows_have_the_papers_numbers() -> None:
