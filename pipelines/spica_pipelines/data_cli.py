@@ -52,7 +52,9 @@ def drop(
         raise PrerequisiteError(Fault(f"--out {out}", "it holds something", "a new folder", "name another"))
     started = datetime.now(UTC)
     kind: Kind = "rollouts" if (folder / "kept.jsonl").is_file() else "chat"
-    inputs = {kind: folder} | ({"prompts": prompts} if kind == "rollouts" and prompts else {})
+    inputs: dict[str, Path] = {kind: folder}
+    if kind == "rollouts" and prompts is not None:
+        inputs["prompts"] = prompts
     digests = {name: source_digest(path) for name, path in inputs.items()}
     if kind == "rollouts":
         went = _drop_from_rollouts(folder, prompts, given, out)
