@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from spica.artifacts.types import PromptRow, Rollout
+    from spica.artifacts.types import Kind, PromptRow, Rollout
     from spica.dataset.drop import By, Dropped
 
 app = typer.Typer(name="data", help="Work on stored training data.", no_args_is_help=True)
@@ -32,8 +33,12 @@ def drop(
         Path | None, typer.Option(help="With a rollouts folder: that of the prompts they answer.")
     ] = None,
 ) -> None:
-    """Rebuild a set without a teacher, a licence or a source, from what is stored; nobody is asked."""
+    """Rebuild a set without a teacher, a licence or a source, from what is stored; nobody is asked.
+
+    The manifest.json of the new folder names what it was made from, what was dropped, and every file.
+    """
     from spica.dataset.drop import drop_from_chat
+    from spica.dataset.lineage import source_digest, write_manifest
     from spica.errors import Fault, PrerequisiteError, RecipeError
 
     given: Dropped = {
@@ -45,20 +50,30 @@ def drop(
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise PrerequisiteError(Fault(f"--out {out}", "it holds something", "a new folder", "name another"))
-    if (folder / "kept.jsonl").is_file():
+    started = datetime.now(UTC)
+    kind: Kind = "rollouts" if (folder / "kept.jsonl").is_file() else "chat"
+    inputs: dict[str, Path] = {kind: folder}
+    if kind == "rollouts" and prompts is not None:
+        inputs["prompts"] = prompts
+    digests = {name: source_digest(path) for name, path in inputs.items()}
+    if kind == "rollouts":
         went = _drop_from_rollouts(folder, prompts, given, out)
     else:
         went = drop_from_chat(folder, given, out)
     for name, num in went.items():
         print(f"dropped {name}: {num} rows")
-    card = json.loads((out / "card.json").read_bytes())
-    print(f"{out}: {card['num_rows']} rows are left")
+    num_left = json.loads((out / "card.json").read_bytes())["num_rows"]
+    counts = {"num_rows": num_left} | {f"num_dropped.{name}": num for name, num in went.items()}
+    write_manifest(out, kind, given, digests, counts, started)
+    print(f"{out}: {num_left} rows are left")
 
 
 def _drop_from_rollouts(folder: Path, prompts: Path | None, dropped: "Dropped", out: Path) -> dict[str, int]:
     from spica.artifacts.rows import read_jsonl, write_jsonl
     from spica.artifacts.types import PromptRow, Rollout
     from spica.dataset.drop import check_pictures, count_dropped, matches
+    from spica.distill.difficulty import solved
+    from spica.distill.given import is_askable
     from spica.distill.select import pass_rates
     from spica.errors import DataError, Fault, RecipeError
 
@@ -90,7 +105,13 @@ def _drop_from_rollouts(folder: Path, prompts: Path | None, dropped: "Dropped", 
     write_jsonl(out / "kept.jsonl", kept_left)
     if base_left:
         write_jsonl(out / "base.jsonl", base_left)
-    _write(out / "pass_rates.json", pass_rates([rows[row_id] for row_id in asked], left))
+    stay = [row for row in rows.values() if not matches(_provenance(row), dropped)]
+    rates = {
+        **pass_rates([rows[row_id] for row_id in asked], left),
+        "num_gold_unparsed": sum(not is_askable(row) for row in stay),
+        "num_base_right": len(solved(base_left)),
+    }
+    _write(out / "pass_rates.json", rates)
     _write(out / "card.json", {"num_rows": len(kept_left), "num_rollouts": len(left), "dropped": went})
     for image in images:
         (out / image).parent.mkdir(parents=True, exist_ok=True)
@@ -98,8 +119,9 @@ def _drop_from_rollouts(folder: Path, prompts: Path | None, dropped: "Dropped", 
     return went
 
 
-def _provenance(row: "PromptRow", rollout: "Rollout") -> "dict[By, str]":
-    return {"teacher": rollout.teacher, "license": row.license or "none", "source": row.source}
+def _provenance(row: "PromptRow", rollout: "Rollout | None" = None) -> "dict[By, str]":
+    teacher = "" if rollout is None else rollout.teacher
+    return {"teacher": teacher, "license": row.license or "none", "source": row.source}
 
 
 def _write(path: Path, value: object) -> None:

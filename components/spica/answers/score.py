@@ -10,7 +10,7 @@ from spica.answers.gold import gold_of
 from spica.answers.judging import NO_ANSWER, JudgeClient, extract_answer, same_answer
 from spica.answers.modes import PUBLISHED
 from spica.answers.types import UNJUDGED, Judged, Mode, Scored, ScoreRow
-from spica.artifacts.types import Gold
+from spica.artifacts.types import GOLD_UNPARSED, Gold
 from spica.errors import Fault, PrerequisiteError
 
 
@@ -38,7 +38,7 @@ def score(
 
 
 def _without_gold(row: ScoreRow) -> Scored:
-    return Scored(id=row.id, correct=False, extracted=None, method="gold_unparsed", reason="no gold answer")
+    return Scored(id=row.id, correct=False, extracted=None, method=GOLD_UNPARSED, reason="no gold answer")
 
 
 def _published(
@@ -94,7 +94,7 @@ def repaired(row: ScoreRow, benchmark: Judged, judge: JudgeClient | None = None)
             decision = decide(given.partition(",")[0], gold)
     fault = "" if decision.correct else gold_fault(gold)
     if fault:
-        decision = Decision(False, "gold_unparsed", fault)
+        decision = Decision(False, GOLD_UNPARSED, fault)
     elif (
         benchmark == "mathverse"
         and not decision.correct

@@ -27,6 +27,11 @@ InnerPath = Annotated[str, AfterValidator(relative_name)]
 """Relative, posix, and inside the artifact's folder."""
 
 
+GOLD_UNPARSED = "gold_unparsed"
+"""Key of PromptRow.meta: why the row's right answer cannot be compared with anything. Also how a verdict over
+such a row was found (`method`)."""
+
+
 class Row(BaseModel):
     """A row on disk: typed, unknown keys refused."""
 

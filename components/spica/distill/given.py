@@ -2,18 +2,15 @@
 
 from spica.answers import has_thought, judge
 from spica.artifacts.responses import Response
-from spica.artifacts.types import PromptRow, Rollout, RolloutVerdict
+from spica.artifacts.types import GOLD_UNPARSED, PromptRow, Rollout, RolloutVerdict
 from spica.chat import prompt_digest
 from spica.chat.types import Message
 from spica.recipe.slices import DistillSlice
 
-UNPARSED = "gold_unparsed"
-"""Key of PromptRow.meta: why the row's right answer cannot be compared with anything."""
-
 
 def is_askable(row: PromptRow) -> bool:
     """Whether an answer to the question could be accepted."""
-    return UNPARSED not in row.meta
+    return GOLD_UNPARSED not in row.meta
 
 
 def given_rollout(slice: DistillSlice, row: PromptRow, given: Response) -> Rollout:

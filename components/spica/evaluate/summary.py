@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar, get_args
 from spica.answers.modes import PUBLISHED
 from spica.answers.proportion import proportion
 from spica.answers.types import UNJUDGED
-from spica.artifacts.types import PromptRow, Score
+from spica.artifacts.types import GOLD_UNPARSED, PromptRow, Score
 from spica.evaluate import tasks
 from spica.evaluate.agreement import Agreement
 from spica.evaluate.items import DEV, Item
@@ -114,7 +114,7 @@ def _benchmark(name: str, pairs: Sequence[Pair]) -> dict[str, Any]:
         "lengths": {length: _mean(getattr(score, length) for _, score in pairs) for length in _LENGTHS},
         "truncated": _mean(score.finish_reason == "length" for _, score in pairs),
         "no_answer": _mean(score.extracted is None for _, score in pairs),
-        "num_gold_unparsed": sum("gold_unparsed" in row.meta for row, _ in pairs),
+        "num_gold_unparsed": sum(GOLD_UNPARSED in row.meta for row, _ in pairs),
         "groups": {axis: _each(groups) for axis, groups in by_axis.items()},
     }
 

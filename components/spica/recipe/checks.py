@@ -22,6 +22,9 @@ from spica.recipe.schema import (
     compared_arms,
 )
 
+WITH_RESPONSES = ("sharegpt", "long_form_thought")
+"""Formats whose rows bring responses along."""
+
 
 def add_rule_faults(document: Document, sections: Mapping[str, Any]) -> None:
     """Apply every rule whose sections are at hand; `sections` holds the valid ones by name."""
@@ -37,6 +40,14 @@ def _sources(sources: Sources) -> Problems:
         if not listed:
             yield Problem(loc, "an empty list", "at least one source", "add a source")
         yield from _unique(loc, [source.name for source in listed])
+        for index, source in enumerate(listed):
+            if source.teacher is not None and source.format not in WITH_RESPONSES:
+                yield Problem(
+                    (*loc, index, "teacher"),
+                    f"`{source.teacher}` in format {source.format}, whose rows bring no responses",
+                    "a teacher only in the formats " + ", ".join(WITH_RESPONSES),
+                    "delete it; whom to ask stands in `distill`",
+                )
     taken = {source.name for source in sources.benchmarks}
     for index, source in enumerate(sources.dev):
         if source.name in taken:

@@ -12,7 +12,7 @@ r"""Official answers to typed golds.
 import re
 from collections.abc import Sequence
 
-from spica.artifacts.types import Gold
+from spica.artifacts.types import GOLD_UNPARSED, Gold
 from spica.sources.draft import BadRowError
 from spica.sources.wording import LETTERS
 
@@ -57,7 +57,7 @@ def keep_gold(answer: str, options: Sequence[str] = ()) -> tuple[Gold, dict[str,
     try:
         return parse_gold(answer, options), {}
     except BadRowError as error:
-        return Gold(kind="text", value=answer.strip()[:_MAX_LENGTH]), {"gold_unparsed": str(error)}
+        return Gold(kind="text", value=answer.strip()[:_MAX_LENGTH]), {GOLD_UNPARSED: str(error)}
 
 
 def _typed(answer: str, options: Sequence[str]) -> Gold:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spica.artifacts.types import Gold
+from spica.artifacts.types import GOLD_UNPARSED, Gold
 from spica.sources.draft import BadRowError
 from spica.sources.golds import parse_gold
 
@@ -28,7 +28,7 @@ def official_gold(answer: str, options: Sequence[str] = (), **keys: Any) -> tupl
     try:
         gold = parse_gold(answer, options)
     except BadRowError as error:
-        return Gold(kind="text", value=answer, options=tuple(options), **keys), {"gold_unparsed": str(error)}
+        return Gold(kind="text", value=answer, options=tuple(options), **keys), {GOLD_UNPARSED: str(error)}
     if gold.kind == "text" and _MATH.search(answer):
         return Gold(kind="math", value=_bare(answer), **keys), {}
     return gold.model_copy(update=keys), {}

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import get_args
 
 from spica.artifacts.responses import Response
-from spica.artifacts.types import PromptRow, Quarantined
+from spica.artifacts.types import GOLD_UNPARSED, PromptRow, Quarantined
 from spica.errors import DataError, Fault
 from spica.recipe.schema import Benchmark, Source
 from spica.sources import (
@@ -120,7 +120,7 @@ def _take(
     if draft.response is not None:
         teacher = draft.teacher or source.teacher or source.name
         reading.responses.append(Response(id=row.id, teacher=teacher, response=draft.response))
-    if reason := row.meta.get("gold_unparsed"):
+    if reason := row.meta.get(GOLD_UNPARSED):
         reading.unparsed.append(_put_aside(source, record, f"{row.id}: {reason}"))
 
 

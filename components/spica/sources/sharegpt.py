@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spica.answers import extract
-from spica.artifacts.types import Gold
+from spica.artifacts.types import GOLD_UNPARSED, Gold
 from spica.sources.draft import BadRowError, Draft, Record, meta_of, text_of
 from spica.sources.golds import keep_gold
 from spica.sources.pictures import embedded
@@ -99,5 +99,5 @@ def _gold(row: Mapping[str, Any], response: str, options: tuple[str, ...]) -> tu
             return keep_gold(text_of(row, key), options)
     boxed = extract(response)
     if boxed is None:
-        return Gold(kind="text", value=""), {"gold_unparsed": "no answer in the row, no box in its response"}
+        return Gold(kind="text", value=""), {GOLD_UNPARSED: "no answer in the row, no box in its response"}
     return keep_gold(boxed, options)

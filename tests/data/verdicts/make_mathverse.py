@@ -9,8 +9,8 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 
-NUM_INPUTS = 9
-NUM_REPLIES = 7
+NUM_ROWS = 42
+"""Of each class."""
 Draw = random.Random
 WORDS = (
     "the of angle chord radius so we see that line meets circle at point hence its length equals half arc"
@@ -27,6 +27,7 @@ VALUES = (
     "null",
     "0.5m",
 )
+SPACES = ("", " ", "\n", "  ", "\n\n", "\t", " \n")
 BEGIN, END = "<|begin_of_solution|>", "<|end_of_solution|>"
 THOUGHT = "<|begin_of_thought|>\n\n{}\n\n<|end_of_thought|>\n\n"
 
@@ -57,7 +58,7 @@ INPUTS: dict[str, Callable[[Draw], str]] = {
     ),
     "box-with-a-space": lambda draw: words(draw, draw.randint(3, 40)) + r" \boxed {" + value(draw) + "}",
     "thought-never-ended": lambda draw: "<|begin_of_thought|>\n\n" + words(draw, draw.randint(30, 60)),
-    "nothing": lambda draw: " " * draw.randint(0, 40),
+    "nothing": lambda draw: "".join(draw.choice(SPACES) for _ in range(draw.randint(0, 40))),
 }
 
 EXTRACTIONS: dict[str, Callable[[Draw], list[str]]] = {
@@ -74,30 +75,50 @@ JUDGEMENTS: dict[str, Callable[[Draw], list[str]]] = {
     "one": lambda draw: [pad(draw, "1")],
     "zero": lambda draw: [pad(draw, "0")],
     "label-and-digit": lambda draw: [
-        pad(draw, draw.choice(("Judgement: {}", "Judgement:{}")), draw.choice("01"))
+        pad(draw, draw.choice(("Judgement: {}", "Judgement:{}", "Judgement:\n{}")), draw.choice("01"))
     ],
     "prose-with-digit": lambda draw: [
         f"{words(draw, 4)}, so the judgement is {draw.choice('01')}.",
         draw.choice("01"),
     ],
     "prose": lambda draw: [f"The two answers {words(draw, 5)}.", words(draw, 3), draw.choice("01")],
-    "nothing-then-digit": lambda draw: ["" for _ in range(draw.randint(1, 2))] + [draw.choice("01")],
-    "both": lambda draw: [draw.choice(("0 1", "1 0", "1/0", "0, no 1", "1\n0", "01")), draw.choice("01")],
+    "nothing-then-digit": lambda draw: (
+        [draw.choice(SPACES) for _ in range(draw.randint(1, 2))] + [draw.choice("01")]
+    ),
+    "both": lambda draw: [
+        draw.choice(("0 1", "1 0", "1/0", "0, no 1", "1\n0", "01", "10", "0|1", "1 or 0", "0 and then 1")),
+        *no_or_yes(draw),
+    ],
     "changes-its-mind": lambda draw: [
-        draw.choice(("Yes", "No", "1?", "0?")),
+        draw.choice(("Yes", "No", "1?", "0?", "yes.", "True", "False", "agree", "1 - no", "not 0")),
         draw.choice("01"),
         draw.choice("01"),
     ],
     "other-label": lambda draw: [
-        draw.choice(("Judgment: 1", "judgement: 0", "[Judgement]: 1")),
-        draw.choice("01"),
+        draw.choice(
+            ("Judgment: {}", "judgement: {}", "[Judgement]: {}", "Verdict: {}", "JUDGEMENT:{}")
+        ).format(draw.choice("01")),
+        *no_or_yes(draw),
     ],
-    "decorated-digit": lambda draw: [draw.choice(("**1**", "`0`", "1.", "(0)", '"1"')), draw.choice("01")],
-    "other-numbers": lambda draw: [draw.choice(("2", "-1", "0.5", "1.0", "10", "one")), draw.choice("01")],
+    "decorated-digit": lambda draw: [
+        draw.choice(("**{}**", "`{}`", "{}.", "({})", '"{}"', "[{}]", "<{}>", "{}!", "${}$", "'{}'")).format(
+            draw.choice("01")
+        ),
+        *no_or_yes(draw),
+    ],
+    "other-numbers": lambda draw: [
+        draw.choice(("2", "-1", "0.5", "1.0", "10", "one", "00", "11", "+1", "-0", "1e0", "zero", "½")),
+        *no_or_yes(draw),
+    ],
     "never": lambda draw: [
         draw.choice(("", "maybe", "0 or 1", words(draw, 2))) for _ in range(draw.randint(1, 3))
     ],
 }
+
+
+def no_or_yes(draw: Draw) -> list[str]:
+    """What the judge says at last, after nothing or prose."""
+    return [*draw.choice(([], [""], [words(draw, 2)])), draw.choice("01")]
 
 
 def words(draw: Draw, number: int) -> str:
@@ -105,7 +126,17 @@ def words(draw: Draw, number: int) -> str:
 
 
 def value(draw: Draw) -> str:
-    return draw.choice(VALUES)
+    n, m = draw.randint(2, 99), draw.randint(2, 9)
+    forms = (
+        f"{n}",
+        f"{n}.{m}",
+        f"{n}cm",
+        f"{n}°",
+        rf"\frac{{{m}}}{{{n}}}",
+        rf"{m}\sqrt{{{n}}}",
+        f"({m}, {n})",
+    )
+    return draw.choice((*VALUES, *forms))
 
 
 def box(content: str) -> str:
@@ -113,18 +144,18 @@ def box(content: str) -> str:
 
 
 def pad(draw: Draw, form: str, digit: str = "") -> str:
-    return draw.choice(("", " ", "\n")) + form.format(digit) + draw.choice(("", " ", "\n\n"))
+    return draw.choice(SPACES) + form.format(digit) + draw.choice(SPACES)
 
 
 def rows() -> Iterator[dict[str, object]]:
     for name, text in INPUTS.items():
         draw = Draw(f"mathverse {name}")
-        for number in range(1, NUM_INPUTS + 1):
+        for number in range(1, NUM_ROWS + 1):
             yield {"kind": "input", "class": name, "id": f"mathverse-{name}-{number}", "response": text(draw)}
     for kind, classes in (("extraction", EXTRACTIONS), ("judgement", JUDGEMENTS)):
         for name, replies in classes.items():
             draw = Draw(f"mathverse {kind} {name}")
-            for number in range(1, NUM_REPLIES + 1):
+            for number in range(1, NUM_ROWS + 1):
                 yield {
                     "kind": kind,
                     "class": name,

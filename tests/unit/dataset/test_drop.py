@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from spica.artifacts.folders import parse_manifest, verify_folder
+from spica.artifacts.manifest import Manifest
 from spica.artifacts.rows import read_jsonl, write_jsonl
 from spica.artifacts.types import ChatRow, Message, Rollout
 from spica.dataset.card import contents
 from spica.dataset.drop import drop_from_chat
+from spica.dataset.lineage import source_digest
 from spica.dataset.write import write_json, write_set
-from spica.errors import DataError, RecipeError
+from spica.errors import DataError, IntegrityError, RecipeError
 from spica_pipelines.data_cli import app
 
 from .test_dataset_run import png, prompt, rollout
@@ -149,6 +152,7 @@ def test_the_command_rebuilds_rollouts_and_counts_what_went(tmp_path: Path) -> N
     assert len(read_jsonl(tmp_path / "out/rollouts.jsonl", Rollout)) == 2
     rates = json.loads((tmp_path / "out/pass_rates.json").read_text())
     assert rates["overall"] == 0.5
+    assert (rates["num_base_right"], rates["num_gold_unparsed"]) == (0, 0)
     assert (tmp_path / "out/images/a.png").is_file()
 
 
@@ -156,7 +160,8 @@ def test_a_teacher_without_kept_rollouts_can_be_dropped_and_the_bases_answers_st
     rollouts, prompts, out = (tmp_path / name for name in ("rollouts", "prompts", "out"))
     rollouts.mkdir()
     prompts.mkdir()
-    write_jsonl(prompts / "prompts.jsonl", [prompt("q0"), prompt("q1", license="MIT")])
+    unparsed = prompt("q2").model_copy(update={"meta": {"gold_unparsed": "no box"}})
+    write_jsonl(prompts / "prompts.jsonl", [prompt("q0"), prompt("q1", license="MIT"), unparsed])
     write_jsonl(rollouts / "kept.jsonl", [rollout("q0")])
     write_jsonl(rollouts / "rollouts.jsonl", [rollout("q0"), rollout("q1", teacher="qwq", verdict="wrong")])
     write_jsonl(rollouts / "base.jsonl", [rollout(id, teacher="base") for id in ("q0", "q1")])
@@ -165,6 +170,8 @@ def test_a_teacher_without_kept_rollouts_can_be_dropped_and_the_bases_answers_st
     assert done.output.splitlines() == ["dropped teacher qwq: 0 rows", f"{out}: 1 rows are left"]
     assert [one.id for one in read_jsonl(out / "rollouts.jsonl", Rollout)] == ["q0"]
     assert [one.id for one in read_jsonl(out / "base.jsonl", Rollout)] == ["q0", "q1"]
+    rates = json.loads((out / "pass_rates.json").read_text())
+    assert (rates["num_base_right"], rates["num_gold_unparsed"]) == (2, 1)
 
 
 def test_a_question_whose_picture_lies_outside_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -181,3 +188,31 @@ def test_a_question_whose_picture_lies_outside_is_refused_before_anything_is_wri
 def test_a_folder_that_holds_something_is_not_written_over(chat: Path) -> None:
     done = CliRunner().invoke(app, ["drop", str(chat), "--teacher", "qvq", "--out", str(chat)])
     assert "it holds something" in str(done.exception)
+
+
+def drop(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["drop", *map(str, arguments)])
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Checked as a store checks it."""
+    found = parse_manifest((folder / "manifest.json").read_bytes(), "manifest", "")
+    verify_folder(folder, found, "folder", "")
+    return found
+
+
+def test_a_rebuilt_set_names_what_it_was_made_from_and_what_went(chat: Path, tmp_path: Path) -> None:
+    assert drop(chat, "--license", "none", "--out", tmp_path / "one").exit_code == 0
+    assert drop(tmp_path / "one", "--teacher", "qvq", "--out", tmp_path / "two").exit_code == 0
+    one, two = (read_manifest(tmp_path / name) for name in ("one", "two"))
+    assert (two.kind, two.task, two.slice) == ("chat", "drop", {"dropped": {"teacher": ["qvq"]}})
+    assert (one.inputs, two.inputs) == ({"chat": source_digest(chat)}, {"chat": one.digest})
+    assert two.metrics == {"num_rows": 2, "num_dropped.teacher qvq": 1}
+
+
+def test_an_artifact_that_was_altered_is_not_built_upon(chat: Path, tmp_path: Path) -> None:
+    drop(chat, "--license", "none", "--out", tmp_path / "one")
+    (tmp_path / "one/val.json").write_text("[]")
+    done = drop(tmp_path / "one", "--teacher", "qvq", "--out", tmp_path / "two")
+    assert isinstance(done.exception, IntegrityError) and "val.json" in str(done.exception)
+    assert not (tmp_path / "two").exists()

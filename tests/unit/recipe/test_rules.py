@@ -77,6 +77,14 @@ CASES = {
         "at least one source",
         "add a source",
     ),
+    "teacher-of-rows-without-responses": one(
+        "format: questions, num_rows: 36",
+        "format: questions, num_rows: 36, teacher: r1",
+        "12 sources.text[1].teacher",
+        "`r1` in format questions, whose rows bring no responses",
+        "a teacher only in the formats sharegpt, long_form_thought",
+        "delete it; whom to ask stands in `distill`",
+    ),
     "benchmark-name": one(
         "{name: mmmu, ",
         "{name: mathverse, ",
@@ -407,6 +415,12 @@ def test_the_rules_of_distillation_are_told_all_at_once(faults_of: FaultsOf) -> 
 
 def test_a_foreign_teachers_responses_may_be_longer_than_our_server_takes(recipe_text: str) -> None:
     parse_recipe(recipe_text.replace("max_tokens: 16", "max_tokens: 4096"), "r.yaml")
+
+
+@pytest.mark.parametrize("format", ["sharegpt", "long_form_thought"])
+def test_a_source_whose_rows_bring_responses_may_name_who_wrote_them(recipe_text: str, format: str) -> None:
+    old = "format: questions, num_rows: 36"
+    parse_recipe(recipe_text.replace(old, f"format: {format}, num_rows: 36, teacher: r1"), "r.yaml")
 
 
 def test_keys_of_the_teachers_in_use_and_of_the_judge_need_a_secret_on_a_cluster(faults_of: FaultsOf) -> None:

@@ -115,6 +115,7 @@ def test_a_row_without_a_box_is_kept_and_listed(tmp_path: Path) -> None:
         )
     ]
     assert read.rows[0].origin == "RUC-AIBOX/long_form_thought_data_5k"
+    assert read.rows[0].license == "Apache-2.0"
 
 
 def test_prompts_without_responses_have_none(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from spica.answers.published.mathverse import judged
 from spica.answers.published.mathvision_latex import MAX_CHARS, rounded
 from spica.answers.published.mathvision_values import Unreadable
 from spica.answers.types import Scored, ScoreRow
+from spica.artifacts.types import GOLD_UNPARSED
 
 _LEADS: Final = ("the final answer is", "the answer is", "the correct answer is", "the answer should be")
 _DROPPED: Final = (
@@ -92,7 +93,7 @@ def _official(row: ScoreRow) -> Scored:
         index = ord(gold) - ord("A") if len(gold) == 1 else -1
         if not 0 <= index < len(row.options):
             return Scored(
-                id=row.id, correct=False, extracted=given, method="gold_unparsed",
+                id=row.id, correct=False, extracted=given, method=GOLD_UNPARSED,
                 reason="the program ends with an error: no option has the gold letter",
             )  # fmt: skip
         value = row.options[index]
