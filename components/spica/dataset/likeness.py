@@ -18,9 +18,12 @@ MIN_BLOCK_CORRELATION = 0.75
 MAX_COLOUR_DISTANCE = 24.0
 """Mean absolute difference of aligned pictures, of 255."""
 
-_DETAIL = 320
+MIN_COARSE_CORRELATION = 0.65
+"""Of 96 pixels squared, below which nobody looks closer."""
+
+_DETAIL = 256
 _COLOURED = 96
-_FINE = 192
+_COARSE, _FINE = 96, 192
 
 
 class Likeness(NamedTuple):
@@ -52,20 +55,26 @@ def likeness(part: Path, whole: Path, sides: Sequence[Sequence[float]] = (ALL,))
         OSError: One of them cannot be read.
     """
     one, other = _detail(part), _detail(whole)
-    starts = np.array(sides, dtype=np.float32)
-    num = len(starts)
-    grey, there = (
-        np.broadcast_to(each.grey.astype(np.float32), (num, _DETAIL, _DETAIL)) for each in (one, other)
-    )
-    places, found = place(grey, there, starts, ((96, 4), (_FINE, 3)))
-    best = places[[found.argmax()]]
-    ours, theirs = cut(grey[:1], np.float32([ALL]), _FINE)[0], cut(there[:1], best, _FINE)[0]
-    blocks = _block_correlations(ours, theirs)
+    best, correlation, blocks = np.float32([ALL]), 1.0, []
+    if max(one.grey.std(), other.grey.std()) >= FLAT:  # else nothing is drawn, and colour alone can tell
+        starts = np.array(sides, dtype=np.float32)
+        ours, theirs = (
+            np.broadcast_to(each.grey.astype(np.float32), (len(starts), _DETAIL, _DETAIL))
+            for each in (one, other)
+        )
+        places, found = place(ours, theirs, starts, ((_COARSE, 4),))
+        best, correlation = places[[found.argmax()]], float(found.max())
+        if correlation < MIN_COARSE_CORRELATION:
+            return Likeness(correlation, 0.0, 0.0)
+        best, found = place(ours[:1], theirs[:1], best, ((_FINE, 3),))
+        correlation = float(found[0])
+        blocks = _block_correlations(
+            cut(ours[:1], np.float32([ALL]), _FINE)[0], cut(theirs[:1], best, _FINE)[0]
+        )
     colours = cut(one.coloured.astype(np.float32), np.float32([ALL] * 3), _COLOURED)
     colours -= cut(other.coloured.astype(np.float32), np.repeat(best, 3, axis=0), _COLOURED)
-    nothing = max(ours.std(), theirs.std()) < FLAT  # then colour alone can tell
     return Likeness(
-        correlation=1.0 if nothing else float(found.max()),
+        correlation=correlation,
         block_correlation=float(np.percentile(blocks, 20)) if blocks else 1.0,
         colour_distance=float(np.abs(colours).mean()),
     )
@@ -73,12 +82,12 @@ def likeness(part: Path, whole: Path, sides: Sequence[Sequence[float]] = (ALL,))
 
 class _Detail(NamedTuple):
     grey: NDArray[np.uint8]
-    """Shape (320, 320), stretched."""
+    """Shape (256, 256), stretched."""
     coloured: NDArray[np.uint8]
     """Shape (3, 96, 96)."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _detail(path: Path) -> _Detail:
     with Image.open(path) as opened:
         picture = opened.convert("RGB")

@@ -22,6 +22,7 @@ MIN_WHOLE_LIKENESS = 0.97
 """Of the prints of uncropped pictures."""
 
 _MAX_PLACES = 2
+_SAME_PLACE = 0.01
 _BLOCK = 256
 
 Asked = Iterable[tuple[Places, Places]]
@@ -102,18 +103,21 @@ def same(
         OSError: A picture cannot be read any more.
     """
 
-    def compare(candidate: Candidate) -> float | None:
+    found: dict[Pair, float] = {}
+
+    def compare(candidate: Candidate) -> None:
+        if candidate.pair in found:
+            return
         part, whole = ours.paths[candidate.pair[0]], theirs.paths[candidate.pair[1]]
         if candidate.turned:
             part, whole = whole, part
         like = likeness(part, whole, candidate.sides)
-        return round(like.correlation, 3) if like.same else None
+        if like.same:
+            found[candidate.pair] = round(like.correlation, 3)
 
-    ordered = sorted(candidates, key=lambda one: one.pair[::-1])  # each file is opened about once
-    found: dict[Pair, float] = {}
-    for candidate, correlation in zip(ordered, pool.map(compare, ordered), strict=True):
-        if correlation is not None:
-            found[candidate.pair] = max(correlation, found.get(candidate.pair, -1.0))
+    for turned in (False, True):  # most are ours cropped; each file is opened about once
+        those = sorted((one for one in candidates if one.turned == turned), key=lambda one: one.pair[::-1])
+        list(pool.map(compare, those))
     return found
 
 
@@ -130,7 +134,9 @@ def _placed(
     kept = (correlations >= MIN_ROUGH_CORRELATION) | flat[kept]
     pairs: dict[Pair, list[Floats]] = {}
     for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
-        pairs.setdefault((int(part), int(whole)), []).append(sides)
+        others = pairs.setdefault((int(part), int(whole)), [])
+        if all(np.abs(sides - other).max() > _SAME_PLACE for other in others):
+            others.append(sides)
     return [(part, whole, np.stack(sides)) for (part, whole), sides in pairs.items()]
 
 
