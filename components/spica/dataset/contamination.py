@@ -29,16 +29,14 @@ from typing import Any, Literal
 import numpy as np
 
 from spica.artifacts.types import PromptRow
-from spica.dataset.likeness import likeness, rough_place
-from spica.dataset.prints import MAX_DISTANCE, Print, Prints, near, print_of
+from spica.dataset.matching import Asked, like_pairs, read, same, whole_pairs
+from spica.dataset.prints import Places
 from spica.dataset.words import LONG, Likely, WordIndex, Words, containment, same_content, words_of
 
 MIN_OVERLAP = 0.8
 MIN_OVERLAP_SHORT = 0.5
 MIN_OVERLAP_ONE_SIDED = 0.9
 MIN_CONTAINMENT = 0.3
-MAX_WHOLE_DISTANCE = 8
-"""Bits between whole pictures below which one that is asked something else is reported."""
 MAX_NEAR_HITS = 200
 """Near hits written down; all of them are counted."""
 
@@ -81,7 +79,6 @@ class Findings:
                 "min_overlap_one_sided": MIN_OVERLAP_ONE_SIDED,
                 "min_containment": MIN_CONTAINMENT,
                 "long_words": LONG,
-                "max_hash_distance": MAX_DISTANCE,
             },
             "num_training_rows": self.num_rows,
             "num_test_rows": self.num_tests,
@@ -108,135 +105,135 @@ def find(rows: Sequence[PromptRow], images: Path, tests: Sequence[PromptRow], te
     if not rows or not tests:
         return findings
     with ThreadPoolExecutor(max_workers=len(sched_getaffinity(0))) as pool:
-        seen = any(row.images for row in rows)
-        library = _Library(tests, test_images, pool if seen else None)
-        prints = _prints(rows, images, pool) if seen else {}
-        looked = pool.map(lambda row: list(library.look_up(row, images, prints)), rows)
-        for hit, is_near in (pair for pairs in looked for pair in pairs):
-            (findings.near_hits if is_near else findings.hits).append(hit)
+        texts = _Texts(rows, tests, pool)
+        seen = _Pictures(rows, images, tests, test_images, texts, pool)
+    exact = {identity(row): row for row in tests}
+    for row in rows:
+        if known := exact.get(identity(row)):
+            hit = Hit(row.id, _name(known), "same", 1.0, 1.0 if row.images else None)
+            findings.hits.append(hit)
+            continue
+        close: list[Hit] = []
+        if hit := _by_words(row, texts, seen, close) or _by_picture(row, seen, close):
+            findings.hits.append(hit)
+        else:
+            findings.near_hits += close[:1]
     return findings
 
 
-def _prints(rows: Sequence[PromptRow], folder: Path, pool: ThreadPoolExecutor) -> Mapping[str, Print]:
-    """By file; rows share pictures. Pillow decodes outside of Python's lock."""
-    paths = sorted({image.path for row in rows for image in row.images})
-    return dict(zip(paths, pool.map(lambda path: print_of(folder / path), paths), strict=True))
+class _Texts:
+    """The test rows by their words, and those whose words are like a training row's."""
 
-
-class _Library:
-    """The test rows, ready to be looked up by words and by pictures."""
-
-    def __init__(self, tests: Sequence[PromptRow], images: Path, pool: ThreadPoolExecutor | None) -> None:
-        self._tests = tests
-        self._images = images
-        self._same = {identity(row): row for row in tests}
+    def __init__(
+        self, rows: Sequence[PromptRow], tests: Sequence[PromptRow], pool: ThreadPoolExecutor
+    ) -> None:
         by_words: dict[Words, list[PromptRow]] = defaultdict(list)
         for row in tests:
             by_words[words_of(row.question)].append(row)
-        self._texts = list(by_words)
-        self._rows = list(by_words.values())
-        self._index = WordIndex(self._texts)
-        self._prints = _prints(tests, images, pool) if pool else {}
-        self._owners: dict[str, PromptRow] = {image.path: row for row in tests for image in row.images}
-        self._paths = list(self._prints)
-        self._places = {path: place for place, path in enumerate(self._paths)}
-        self._many = Prints.of(list(self._prints.values()))
-        self._wordless = [
-            self._places[image.path]
-            for row in tests
-            for image in row.images
-            if pool and not words_of(row.question)
-        ]
+        self.texts = list(by_words)
+        self.rows = list(by_words.values())
+        index = WordIndex(self.texts)
 
-    def look_up(
-        self, row: PromptRow, images: Path, prints: Mapping[str, Print]
-    ) -> Iterator[tuple[Hit, bool]]:
-        """The first hit, or near hits; True marks these."""
-        if same := self._same.get(identity(row)):
-            yield Hit(row.id, _name(same), "same", 1.0, 1.0 if row.images else None), False
-            return
-        close: list[Hit] = []
-        words = words_of(row.question)
-        for likely in sorted(
-            self._index.like(words, MIN_OVERLAP, MIN_OVERLAP_SHORT), key=lambda one: -one.overlap
-        ):
-            if hit := self._by_words(row, words, likely, images, prints, close):
-                yield hit, False
-                return
-        if hit := self._by_picture(row, images, prints, close):
-            yield hit, False
-            return
-        yield from ((one, True) for one in close[:1])
+        def like(words: Words) -> list[Likely]:
+            found = index.like(words, MIN_OVERLAP, MIN_OVERLAP_SHORT)
+            return sorted(found, key=lambda one: -one.overlap)
 
-    def _by_words(
+        asked = sorted({words_of(row.question) for row in rows})
+        self.like: Mapping[Words, list[Likely]] = dict(zip(asked, pool.map(like, asked), strict=True))
+
+
+class _Pictures:
+    """Which pictures of training rows are pictures of test rows, where that is asked for."""
+
+    def __init__(
         self,
-        row: PromptRow,
-        words: Words,
-        likely: Likely,
+        rows: Sequence[PromptRow],
         images: Path,
-        prints: Mapping[str, Print],
-        close: list[Hit],
-    ) -> Hit | None:
-        text = self._texts[likely.place]
+        tests: Sequence[PromptRow],
+        test_images: Path,
+        texts: _Texts,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        our_paths, their_paths = (
+            sorted({image.path for row in each for image in row.images}) for each in (rows, tests)
+        )
+        self._ours = {path: place for place, path in enumerate(our_paths)}
+        self._theirs = {path: place for place, path in enumerate(their_paths)}
+        self.owners = {self._theirs[image.path]: row for row in tests for image in row.images}
+        self.wordless = {
+            place: row for row in tests if not words_of(row.question) for place in self.places(row)
+        }
+        self._same: dict[int, dict[int, float]] = defaultdict(dict)
+        if our_paths and their_paths:
+            ours = read([images / path for path in our_paths], pool)
+            theirs = read([test_images / path for path in their_paths], pool)
+            found = like_pairs(ours, theirs, *self._asked(rows, texts), pool)
+            known = {one.pair for one in found}
+            found += (one for one in whole_pairs(ours, theirs) if one.pair not in known)
+            for (i, j), correlation in same(ours, theirs, found, pool).items():
+                self._same[i][j] = correlation
+
+    def places(self, test: PromptRow) -> set[int]:
+        """Those of a test row's pictures."""
+        return {self._theirs[image.path] for image in test.images}
+
+    def same(self, row: PromptRow) -> Iterator[tuple[int, float]]:
+        """(Place, correlation) of those test pictures that are a picture of the row, the best first."""
+        found = (pair for image in row.images for pair in self._same[self._ours[image.path]].items())
+        return iter(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+
+    def _asked(self, rows: Sequence[PromptRow], texts: _Texts) -> tuple[Asked, Asked]:
+        """What is compared: pictures of like questions, and all with those of questions without words."""
+        ours: dict[Words, set[int]] = defaultdict(set)
+        for row in rows:
+            ours[words_of(row.question)] |= {self._ours[image.path] for image in row.images}
+        theirs = [set().union(*(self.places(row) for row in those)) for those in texts.rows]
+        of_theirs: dict[int, set[int]] = defaultdict(set)
+        by_ours = []
+        for words, places in ours.items():
+            like = [likely.place for likely in texts.like[words]]
+            by_ours.append((places, set(self.wordless).union(*(theirs[place] for place in like))))
+            for place in like:
+                of_theirs[place] |= places
+        by_theirs = [(places, theirs[place]) for place, places in of_theirs.items()]
+        by_theirs.append((set(self._ours.values()), set(self.wordless)))
+        return _arrays(by_theirs), _arrays(by_ours)
+
+
+def _arrays(asked: Sequence[tuple[set[int], set[int]]]) -> list[tuple[Places, Places]]:
+    return [(np.array(sorted(a)), np.array(sorted(b))) for a, b in asked if a and b]
+
+
+def _by_words(row: PromptRow, texts: _Texts, seen: _Pictures, close: list[Hit]) -> Hit | None:
+    words = words_of(row.question)
+    pictures = list(seen.same(row))
+    for likely in texts.like[words]:
+        text, tests = texts.texts[likely.place], texts.rows[likely.place]
         overlap = round(likely.overlap, 3)
         near_words = (
             min(len(text), len(words)) >= LONG
             and likely.overlap >= MIN_OVERLAP
             and containment(words, text) >= MIN_CONTAINMENT
         )
-        with_pictures = [test for test in self._rows[likely.place] if test.images and row.images]
-        without = [test for test in self._rows[likely.place] if not (test.images and row.images)]
         if near_words and same_content(words, text):
-            for test in without:
+            for test in (test for test in tests if not (test.images and row.images)):
                 if likely.overlap >= MIN_OVERLAP_ONE_SIDED or not (test.images or row.images):
                     return Hit(row.id, _name(test), "words", overlap)
-        places = sorted({self._places[image.path] for test in with_pictures for image in test.images})
-        for place, correlation in self._same_pictures(row, places, images, prints):
-            owner = next(t for t in with_pictures if self._paths[place] in {i.path for i in t.images})
-            return Hit(row.id, _name(owner), "words and picture", overlap, correlation)
+        for place, correlation in pictures:
+            for test in tests:
+                if place in seen.places(test):
+                    return Hit(row.id, _name(test), "words and picture", overlap, correlation)
         if near_words:
-            close.append(Hit(row.id, _name(self._rows[likely.place][0]), "words", overlap))
-        return None
+            close.append(Hit(row.id, _name(tests[0]), "words", overlap))
+    return None
 
-    def _by_picture(
-        self, row: PromptRow, images: Path, prints: Mapping[str, Print], close: list[Hit]
-    ) -> Hit | None:
-        for place, correlation in self._same_pictures(row, self._wordless, images, prints):
-            return Hit(row.id, _name(self._owners[self._paths[place]]), "picture", 0.0, correlation)
-        for image in row.images:
-            apart = np.bitwise_count(self._many.windows[:, 0] ^ prints[image.path].windows[0])
-            nearest = int(np.argmin(apart)) if len(apart) else -1
-            if nearest < 0 or apart[nearest] > MAX_WHOLE_DISTANCE:
-                continue
-            for place, correlation in self._same_pictures(row, [nearest], images, prints):
-                owner = self._owners[self._paths[place]]
-                close.append(Hit(row.id, _name(owner), "picture", 0.0, correlation))
-        return None
 
-    def _same_pictures(
-        self, row: PromptRow, places: Sequence[int], images: Path, prints: Mapping[str, Print]
-    ) -> Iterator[tuple[int, float]]:
-        """(Place, correlation) of those test pictures that are a picture of the row, the nearest first."""
-        if not places:
-            return
-        chosen = np.array(places)
-        for image in row.images:
-            mine = prints[image.path]
-            found: set[int] = set()
-            for place, turned, window in near(mine, self._many, chosen):
-                if place in found:
-                    continue
-                part, whole = mine.grey, self._many.greys[place]
-                files = images / image.path, self._images / self._paths[place]
-                if turned:
-                    part, whole, files = whole, part, files[::-1]
-                rough = rough_place(part, whole, window)
-                if rough is None:
-                    continue
-                like = likeness(files[0], files[1], rough)
-                if like.same:
-                    found.add(place)
-                    yield place, round(like.correlation, 3)
+def _by_picture(row: PromptRow, seen: _Pictures, close: list[Hit]) -> Hit | None:
+    for place, correlation in seen.same(row):
+        if test := seen.wordless.get(place):
+            return Hit(row.id, _name(test), "picture", 0.0, correlation)
+        close.append(Hit(row.id, _name(seen.owners[place]), "picture", 0.0, correlation))
+    return None
 
 
 def _name(row: PromptRow) -> str:

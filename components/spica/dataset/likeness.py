@@ -1,8 +1,4 @@
-"""Whether two pictures are one and the same: cropped, scaled or compressed again.
-
-One is aligned to a window of the other (Gauss-Newton over the four sides, coarse to fine), then compared in
-detail: correlation in all and in its blocks, and colour.
-"""
+"""Whether two pictures are one and the same: one is laid into the other and compared in detail."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,19 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spica.dataset.prints import ALL, FLAT, Floats, Sides
+from spica.dataset.placing import ALL, correlations, cut, place
+from spica.dataset.prints import FLAT, Floats
 
-MIN_ROUGH_CORRELATION = 0.6
 MIN_CORRELATION = 0.8
 MIN_BLOCK_CORRELATION = 0.75
 """Reached by 80 % of the blocks that show anything; tables that share their lines alone have less."""
 MAX_COLOUR_DISTANCE = 24.0
 """Mean absolute difference of aligned pictures, of 255."""
 
-_DETAIL = 320
+MIN_COARSE_CORRELATION = 0.65
+"""Of 96 pixels squared, below which nobody looks closer."""
+
+_DETAIL = 256
 _COLOURED = 96
-_FINE = 192
-_MAX_CUT = 0.25
+_COARSE, _FINE = 96, 192
 
 
 class Likeness(NamedTuple):
@@ -45,38 +43,36 @@ class Likeness(NamedTuple):
         )
 
 
-def rough_place(part: NDArray[np.uint8], whole: NDArray[np.uint8], window: Sides) -> Sides | None:
-    """A look at 48 x 48 pixels, before files are opened: where the part lies; None for nowhere near.
-
-    Args:
-        part: Grey pixels, shape (64, 64).
-        whole: The same of the picture in which the part may lie.
-        window: Where to begin.
-    """
-    if whole.std() < FLAT:
-        return window
-    sides, correlation = _align(Image.fromarray(part), Image.fromarray(whole), window, ((24, 4), (48, 3)))
-    return sides if correlation >= MIN_ROUGH_CORRELATION else None
-
-
-def likeness(part: Path, whole: Path, sides: Sides = ALL) -> Likeness:
+def likeness(part: Path, whole: Path, sides: Sequence[Sequence[float]] = (ALL,)) -> Likeness:
     """How alike a picture is to a window of another one.
 
     Args:
         part: A picture file.
         whole: Another one.
-        sides: Where in it the part lies, roughly.
+        sides: Where in it the part lies, roughly; the best of several places counts.
 
     Raises:
         OSError: One of them cannot be read.
     """
     one, other = _detail(part), _detail(whole)
-    sides, correlation = _align(one.grey, other.grey, sides, ((96, 4), (_FINE, 3)))
-    ours, theirs = _cut(one.grey, ALL, _FINE), _cut(other.grey, sides, _FINE)
-    blocks = _block_correlations(ours, theirs)
-    colours = _cut(one.coloured, ALL, _COLOURED) - _cut(other.coloured, sides, _COLOURED)
-    if max(ours.std(), theirs.std()) < FLAT:  # nothing is drawn: colour alone can tell
-        correlation = 1.0
+    best, correlation, blocks = np.float32([ALL]), 1.0, []
+    if max(one.grey.std(), other.grey.std()) >= FLAT:  # else nothing is drawn, and colour alone can tell
+        starts = np.array(sides, dtype=np.float32)
+        ours, theirs = (
+            np.broadcast_to(each.grey.astype(np.float32), (len(starts), _DETAIL, _DETAIL))
+            for each in (one, other)
+        )
+        places, found = place(ours, theirs, starts, ((_COARSE, 4),))
+        best, correlation = places[[found.argmax()]], float(found.max())
+        if correlation < MIN_COARSE_CORRELATION:
+            return Likeness(correlation, 0.0, 0.0)
+        best, found = place(ours[:1], theirs[:1], best, ((_FINE, 3),))
+        correlation = float(found[0])
+        blocks = _block_correlations(
+            cut(ours[:1], np.float32([ALL]), _FINE)[0], cut(theirs[:1], best, _FINE)[0]
+        )
+    colours = cut(one.coloured.astype(np.float32), np.float32([ALL] * 3), _COLOURED)
+    colours -= cut(other.coloured.astype(np.float32), np.repeat(best, 3, axis=0), _COLOURED)
     return Likeness(
         correlation=correlation,
         block_correlation=float(np.percentile(blocks, 20)) if blocks else 1.0,
@@ -85,10 +81,10 @@ def likeness(part: Path, whole: Path, sides: Sides = ALL) -> Likeness:
 
 
 class _Detail(NamedTuple):
-    grey: Image.Image
-    """320 x 320, stretched."""
-    coloured: Image.Image
-    """RGB, 96 x 96."""
+    grey: NDArray[np.uint8]
+    """Shape (256, 256), stretched."""
+    coloured: NDArray[np.uint8]
+    """Shape (3, 96, 96)."""
 
 
 @lru_cache(maxsize=1024)
@@ -96,84 +92,16 @@ def _detail(path: Path) -> _Detail:
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
     fine, coloured = (picture.resize((side, side), Image.Resampling.BOX) for side in (_DETAIL, _COLOURED))
-    return _Detail(fine.convert("L"), coloured)
-
-
-def _align(
-    part: Image.Image, whole: Image.Image, sides: Sides, scales: Sequence[tuple[int, int]]
-) -> tuple[Sides, float]:
-    """Moves the four sides of the window in `whole` until it shows what `part` shows.
-
-    Args:
-        part: Grey.
-        whole: Grey.
-        sides: Where to begin.
-        scales: (Pixels squared, steps), coarse to fine.
-
-    Returns:
-        The best sides and their correlation at the last scale.
-    """
-    best, best_correlation = sides, -1.0
-    for num, num_steps in scales:
-        ours = _cut(part, ALL, num)
-        best_correlation = -1.0
-        sides = best
-        for _ in range(num_steps):
-            theirs = _cut(whole, sides, num)
-            correlation = _correlation(ours, theirs)
-            if correlation > best_correlation:
-                best, best_correlation = sides, correlation
-            sides = _step(ours, theirs, sides)
-    return best, best_correlation
-
-
-def _step(ours: Floats, theirs: Floats, sides: Sides) -> Sides:
-    """One Gauss-Newton step: how far each side has to go for `theirs` to become `ours`."""
-    num = len(ours)
-    down, right_of = np.gradient(theirs)
-    place = (np.arange(num) + 0.5) / num
-    slopes = np.stack(
-        [right_of * (1 - place), right_of * place, down * (1 - place)[:, None], down * place[:, None]]
-    ).reshape(4, -1)
-    gain = ours.std() / (theirs.std() + 1e-6)
-    error = ((ours - ours.mean()) / (gain + 1e-6) - (theirs - theirs.mean())).reshape(-1)
-    normal = np.einsum("ip,jp->ij", slopes, slopes)
-    towards = (slopes * error).sum(axis=1)
-    moves = np.linalg.solve(normal + np.eye(4) * (1e-3 * np.trace(normal) + 1e-6), towards) / num
-    left, right, top, bottom = sides
-    width, height = right - left, bottom - top
-    moved = (
-        left + moves[0] * width,
-        right + moves[1] * width,
-        top + moves[2] * height,
-        bottom + moves[3] * height,
-    )
-    low, high = (0.0, _MAX_CUT), (1.0 - _MAX_CUT, 1.0)
-    limits = (low, high, low, high)
-    a, b, c, d = (float(np.clip(side, *limit)) for side, limit in zip(moved, limits, strict=True))
-    return a, b, c, d
-
-
-def _cut(picture: Image.Image, sides: Sides, num: int) -> Floats:
-    """A window of the picture as num x num pixels."""
-    left, right, top, bottom = sides
-    width, height = picture.size
-    box = (left * width, top * height, right * width, bottom * height)
-    return np.asarray(picture.resize((num, num), Image.Resampling.BILINEAR, box=box), dtype=np.float32)
-
-
-def _correlation(ours: Floats, theirs: Floats) -> float:
-    a, b = ours - ours.mean(), theirs - theirs.mean()
-    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-6))
+    return _Detail(np.asarray(fine.convert("L")), np.asarray(coloured).transpose(2, 0, 1))
 
 
 def _block_correlations(ours: Floats, theirs: Floats, num: int = 6) -> list[float]:
     """Of num x num blocks, those in which either shows anything."""
     size = len(ours) // num
-    blocks = [
-        (ours[y : y + size, x : x + size], theirs[y : y + size, x : x + size])
-        for y in range(0, size * num, size)
-        for x in range(0, size * num, size)
-    ]
+    mine, other = (
+        each.reshape(num, size, num, size).transpose(0, 2, 1, 3).reshape(-1, size, size)
+        for each in (ours, theirs)
+    )
     floor = max(8.0, 0.4 * float(max(ours.std(), theirs.std())))
-    return [_correlation(a, b) for a, b in blocks if max(a.std(), b.std()) > floor]
+    shown = np.maximum(mine.std(axis=(1, 2)), other.std(axis=(1, 2))) > floor
+    return [float(each) for each in correlations(mine[shown], other[shown])]

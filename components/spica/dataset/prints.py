@@ -1,12 +1,15 @@
-"""Perceptual hashes that find a picture in another one, among many.
+"""Prints by which a picture is found in another one, among many.
 
-A *print* is a pHash (signs of the lowest 8 x 8 cosines around their median) of the whole picture and of 625
-windows into it, whose four sides are cut by up to 14 %. Two pictures may be one when the whole of
-either is near some window of the other, first by bits, then by the cosines themselves. That misses few, but
-takes some bar charts and tables for each other: likeness.py looks closer.
+A *print* is the lowest 8 x 8 cosines of a picture, as in a pHash but unrounded, of length 1; two prints are
+as alike as their product. Of the picture that may contain the other one, 81 windows are printed whose four
+sides are cut by 2, 7 or 12 %, so that some window has each side of a crop by up to 14 % to within 2.5 %. How
+much such a remainder costs depends on the picture, little on a photograph and much on a table, so each has a
+bound of its own: how alike its windows are to one that is off by as much. That misses few, but takes some
+charts and tables for each other: placing.py and likeness.py look closer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,185 +19,147 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Floats = NDArray[np.float32]
-Hashes = NDArray[np.uint64]
-Sides = tuple[float, float, float, float]
-"""Left, right, top, bottom of a window, as shares of the picture."""
+Places = NDArray[np.intp]
 
 SIDE = 64
-"""Pictures are hashed from so many grey pixels squared, stretched to a square."""
-CUTS = (0.0, 0.035, 0.07, 0.105, 0.14)
-MAX_DISTANCE = 16
-"""Bits of 64, of crops by up to 14 % per side and JPEG of quality 30."""
-MIN_SIMILARITY = 0.8
-"""Of the cosines; 1 is the same."""
+"""Pictures are printed from so many grey pixels squared, stretched to a square."""
+CUTS = (0.02, 0.07, 0.12)
 FLAT = 3.0
 """Standard deviation of grey below which nothing is drawn."""
 
 _LOW = 8
-_SAMPLES = 16
-_NUM_WINDOWS = 3
-_MIN_FIRST_SIMILARITY = 0.6
+_REST = 0.025
+"""What a crop may be off its window: half of the step between cuts."""
+_NOISE = 0.04
+"""Likeness that JPEG of quality 30 and the rounding of a crop's sides to pixels cost beside that."""
+_MIN_BOUND, _MAX_BOUND = 0.6, 0.92
+_BLOCK = 16
 _PAIRS = [(start, 1.0 - end) for start in CUTS for end in CUTS]
-
-
-class Print(NamedTuple):
-    """What is kept of one picture."""
-
-    windows: Hashes
-    """Shape (625,), the whole picture first."""
-    grey: NDArray[np.uint8]
-    """Shape (64, 64)."""
-    low: Floats
-    """Shape (63,): cosines of the whole picture but the mean, of length 1."""
+_MIDDLE = [(0.07, 0.93)] + [(0.07 + a, 0.93 + b) for a in (-_REST, _REST) for b in (-_REST, _REST)]
 
 
 class Prints(NamedTuple):
-    """Those of many pictures; all arrays have their number as first side."""
+    """Those of many pictures."""
 
-    windows: Hashes
     greys: NDArray[np.uint8]
+    """Shape (n, 64, 64)."""
     lows: Floats
-
-    @staticmethod
-    def of(prints: Sequence[Print]) -> "Prints":
-        """Prints side by side."""
-        return Prints(
-            np.array([one.windows for one in prints], dtype=np.uint64).reshape(-1, len(_PAIRS) ** 2),
-            np.array([one.grey for one in prints], dtype=np.uint8).reshape(-1, SIDE, SIDE),
-            np.array([one.low for one in prints], dtype=np.float32).reshape(-1, _LOW * _LOW - 1),
-        )
+    """Shape (n, 63): cosines of whole pictures but the mean; zeros where nothing is drawn."""
 
 
 class Near(NamedTuple):
-    """A picture that may be the one that was looked for."""
+    """Likely windows: a pair of pictures has several; all arrays have their number as first side."""
 
-    place: int
-    turned: bool
-    """The one looked for contains it, not the other way round."""
-    sides: Sides
-    """Of the window in the containing one."""
+    part: Places
+    whole: Places
+    sides: Floats
+    """Shape (n, 4): left, right, top, bottom as shares of the whole."""
 
 
-def print_of(path: Path) -> Print:
-    """The print of a picture file.
+def prints_of(paths: Sequence[Path], pool: ThreadPoolExecutor) -> Prints:
+    """The prints of picture files; Pillow decodes outside of Python's lock.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: One cannot be read.
     """
+    greys = np.zeros((len(paths), SIDE, SIDE), dtype=np.uint8)
+    for i, grey in enumerate(pool.map(_grey, paths)):
+        greys[i] = grey
+    lows = np.zeros((len(paths), _LOW * _LOW - 1), dtype=np.float32)
+    for start in range(0, len(paths), 256):
+        lows[start : start + 256] = _cosines(greys[start : start + 256], ((0.0, 1.0),))[:, 0]
+    lows[np.array([grey.std() < FLAT for grey in greys], dtype=bool)] = 0.0
+    return Prints(greys, lows)
+
+
+def _grey(path: Path) -> NDArray[np.uint8]:
     with Image.open(path) as picture:
-        small = picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    grey = np.asarray(small)
-    cosines = cosines_of(grey.astype(np.float32))
-    bits = cosines > np.median(cosines, axis=1, keepdims=True)
-    padded = np.concatenate([np.zeros((len(bits), 1), dtype=bool), bits], axis=1)
-    return Print(np.packbits(padded, axis=1).view(np.uint64)[:, 0], grey, _unit(cosines[:1])[0])
+        picture.draft("L", (2 * SIDE, 2 * SIDE))  # a JPEG file is decoded no larger than needed
+        return np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
-def near(one: Print, many: Prints, places: NDArray[np.intp]) -> list[Near]:
-    """Those of many pictures that may be the one, the most similar first; some windows of each.
+def near(
+    parts: Prints, wholes: Prints, asked: Iterable[tuple[Places, Places]], pool: ThreadPoolExecutor
+) -> Near:
+    """Pairs in which a window of the one picture is like the whole of the other.
 
     Args:
-        one: What is looked for.
-        many: Prints of all.
-        places: Where to look.
+        parts: What may be contained.
+        wholes: What may contain it.
+        asked: Places of parts and places of wholes, each with each; cheap where few wholes are named twice.
+        pool: Where it is computed.
     """
-    if one.grey.std() < FLAT:
-        return [Near(int(place), False, ALL) for place in places if many.greys[place].std() < FLAT]
-    found = [*_containing(one, many, places), *_contained(one, many, places)]
-    return [candidate for _, candidate in sorted(found, key=lambda pair: -pair[0])]
+
+    def blocks() -> Iterator[tuple[Places, Places]]:
+        for those_parts, those_wholes in asked:
+            for start in range(0, len(those_wholes), _BLOCK):
+                yield those_parts, those_wholes[start : start + _BLOCK]
+
+    none = Near(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, 4), np.float32))
+    found = pool.map(lambda block: _near(parts, wholes, *block), blocks())
+    together = Near(*(np.concatenate(arrays) for arrays in zip(none, *found, strict=True)))
+    rows = np.column_stack([together.part, together.whole, together.sides])
+    first = np.unique(rows, axis=0, return_index=True)[1]
+    return Near(*(array[first] for array in together))
 
 
-def _containing(one: Print, many: Prints, places: NDArray[np.intp]) -> list[tuple[float, Near]]:
-    """Pictures of which a window is like the whole of the one."""
-    apart = np.bitwise_count(many.windows[places] ^ one.windows[0])
-    hit = apart.min(axis=1) <= MAX_DISTANCE
-    places, apart = places[hit], apart[hit]
-    if not len(places):
-        return []
-    greys = many.greys[places].astype(np.float32)
-    operator = _operator()
-    num = len(_PAIRS)
-    nearest = np.argsort(apart, axis=1, kind="stable")[:, :_NUM_WINDOWS]
-    likely = np.zeros(len(places), dtype=bool)
-    for windows in nearest.T:
-        cosines = operator[windows // num] @ greys @ operator[windows % num].transpose(0, 2, 1)
-        similarities = (_unit(cosines.reshape(len(places), -1)[:, 1:]) * one.low).sum(axis=1)
-        likely |= similarities >= _MIN_FIRST_SIMILARITY
-    found = []
-    for i in np.flatnonzero(likely):
-        similarities = (_unit(cosines_of(greys[i])) * one.low).sum(axis=1)
-        found += [(one_of, Near(int(places[i]), False, sides)) for one_of, sides in _best(similarities)]
-    return found
+def _near(parts: Prints, wholes: Prints, those_parts: Places, those_wholes: Places) -> Near:
+    greys, lows = wholes.greys[those_wholes], parts.lows[those_parts]
+    windows = _cosines(greys, _PAIRS)
+    likenesses = (windows.reshape(-1, windows.shape[2]) @ lows.T).reshape(*windows.shape[:2], -1)
+    both_flat = ~wholes.lows[those_wholes].any(axis=1)[:, None] & ~lows.any(axis=1)
+    i, j = np.nonzero((likenesses.max(axis=1) >= _bounds(greys)[:, None]) | both_flat)
+    pair, window = _likely_windows(likenesses[i, :, j])
+    spans = np.array(_PAIRS, dtype=np.float32)
+    sides = np.concatenate([spans[window % len(_PAIRS)], spans[window // len(_PAIRS)]], axis=1)
+    return Near(those_parts[j[pair]], those_wholes[i[pair]], sides)
 
 
-def _best(similarities: Floats) -> list[tuple[float, Sides]]:
-    """The most similar windows, and those with another upper or left side: tables repeat."""
-    per_side = similarities.reshape((len(CUTS),) * 4)  # top, bottom, left, right
-    first = int(per_side.argmax())
-    top, _, left, _ = np.unravel_index(first, per_side.shape)
-    elsewhere = np.arange(len(CUTS))
-    others = (
-        np.where((elsewhere != top)[:, None, None, None], per_side, -1.0).argmax(),
-        np.where((elsewhere != left)[None, None, :, None], per_side, -1.0).argmax(),
-    )
-    nearest = np.argsort(-similarities)[:_NUM_WINDOWS]
-    windows = dict.fromkeys((first, *map(int, others), *map(int, nearest)))
-    chosen = [window for window in windows if similarities[window] >= MIN_SIMILARITY]
-    return [(float(similarities[window]), sides_of(window)) for window in chosen]
+def _likely_windows(likenesses: Floats) -> tuple[Places, Places]:
+    """Rows and windows: the most similar ones for each upper and each left side, since tables repeat."""
+    num = len(CUTS)
+    windows = np.arange(num**4).reshape((num,) * 4)  # top, bottom, left, right
+    chosen = np.zeros(likenesses.shape, dtype=bool)
+    rows = np.arange(len(likenesses))
+    for those in (*windows.reshape(num, -1), *windows.transpose(2, 0, 1, 3).reshape(num, -1)):
+        chosen[rows, those[likenesses[:, those].argmax(axis=1)]] = True
+    row, window = np.nonzero(chosen)
+    return row, window
 
 
-def _contained(one: Print, many: Prints, places: NDArray[np.intp]) -> list[tuple[float, Near]]:
-    """Pictures whose whole is like a window of the one."""
-    apart = np.bitwise_count(many.windows[places, :1] ^ one.windows).min(axis=1)
-    places = places[apart <= MAX_DISTANCE]
-    if not len(places):
-        return []
-    windows = _unit(cosines_of(one.grey.astype(np.float32)))
-    similarities = np.einsum("wk,nk->nw", windows, many.lows[places])
-    return [
-        (similarity, Near(int(place), True, sides))
-        for i, place in enumerate(places)
-        for similarity, sides in _best(similarities[i])
-    ]
+def _bounds(greys: NDArray[np.uint8]) -> Floats:
+    """Shape (n,): how alike the picture of a window is to it at least."""
+    windows = _cosines(greys, _MIDDLE).reshape(len(greys), len(_MIDDLE), len(_MIDDLE), -1)
+    shifted, middle = windows[:, 1:, 1:].reshape(len(greys), -1, windows.shape[3]), windows[:, 0, 0]
+    least = (shifted * middle[:, None]).sum(axis=2).min(axis=1)
+    bounds: Floats = np.clip(least - _NOISE, _MIN_BOUND, _MAX_BOUND)
+    return bounds
 
 
-def cosines_of(grey: Floats) -> Floats:
-    """Shape (625, 63): the lowest cosines of each window but the mean, of (64, 64) grey pixels.
+def _cosines(greys: NDArray[np.uint8], pairs: Sequence[tuple[float, float]]) -> Floats:
+    """Shape (n, pairs squared, 63): the lowest cosines, but the mean, of each window, of length 1.
 
-    All windows at once, since cutting, averaging and transforming are linear; in a stack of small products,
-    for which BLAS starts no threads of its own beside the stage's.
+    All windows at once, since cutting, averaging and transforming are linear.
     """
-    operator = _operator()
-    num = len(operator)
-    across = np.matmul(operator, grey.T).reshape(num * _LOW, SIDE).T  # columns first: (64, 25 * 8)
-    both = np.matmul(operator, across).reshape(num, _LOW, num, _LOW).transpose(0, 2, 1, 3)
-    flat: Floats = both.reshape(num * num, _LOW * _LOW)[:, 1:]
-    return flat
-
-
-def sides_of(window: int) -> Sides:
-    """The sides of a window."""
-    return (*_PAIRS[window % len(_PAIRS)], *_PAIRS[window // len(_PAIRS)])
-
-
-ALL: Sides = sides_of(0)
-
-
-def _unit(rows: Floats) -> Floats:
-    scaled: Floats = rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-6)
-    return scaled
+    operator = _operator(tuple(pairs)).reshape(-1, SIDE)  # pairs times cosines
+    both = operator @ greys.astype(np.float32) @ operator.T
+    num = len(pairs)
+    flat = both.reshape(-1, num, _LOW, num, _LOW).transpose(0, 1, 3, 2, 4).reshape(len(greys), num * num, -1)
+    rest = flat[:, :, 1:]
+    units: Floats = rest / (np.linalg.norm(rest, axis=2, keepdims=True) + 1e-6)
+    return units
 
 
 @cache
-def _operator() -> Floats:
-    """Shape (25, 8, 64): for each pair of cuts, area averages to 16 samples, then their 8 lowest cosines."""
-    sample = np.arange(_SAMPLES)
-    cosines = np.array([np.cos(np.pi * (sample + 0.5) * k / _SAMPLES) for k in range(_LOW)])
-    return np.stack([cosines @ _averages(*pair) for pair in _PAIRS]).astype(np.float32)
+def _operator(pairs: tuple[tuple[float, float], ...]) -> Floats:
+    """Shape (pairs, 8, 64): for each span, area averages to 64 samples, then their 8 lowest cosines."""
+    sample = np.arange(SIDE)
+    cosines = np.array([np.cos(np.pi * (sample + 0.5) * k / SIDE) for k in range(_LOW)])
+    return np.stack([cosines @ _averages(*pair) for pair in pairs]).astype(np.float32)
 
 
 def _averages(start: float, end: float) -> NDArray[np.float64]:
-    edges = np.linspace(start * SIDE, end * SIDE, _SAMPLES + 1)
+    edges = np.linspace(start * SIDE, end * SIDE, SIDE + 1)
     pixels = np.arange(SIDE)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     averages: NDArray[np.float64] = np.clip(overlap, 0.0, None) / (edges[1] - edges[0])

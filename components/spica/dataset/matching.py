@@ -1,0 +1,167 @@
+"""Which pictures of two sets are one and the same, cropped, scaled or compressed as they may be.
+
+First by prints, among all that are asked for; then by laying small grey pictures into each other; the few
+that are left are opened and compared in detail.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from spica.dataset.likeness import likeness
+from spica.dataset.placing import ALL, place
+from spica.dataset.prints import Floats, Near, Places, Prints, near, prints_of
+
+MIN_SMALL_CORRELATION = 0.4
+MIN_ROUGH_CORRELATION = 0.6
+"""Of 24 and of 48 pixels squared."""
+MIN_WHOLE_LIKENESS = 0.97
+"""Of the prints of uncropped pictures."""
+
+_MAX_PLACES = 2
+_SAME_PLACE = 0.01
+_BLOCK = 256
+
+Asked = Iterable[tuple[Places, Places]]
+"""Places of our pictures and of theirs, each with each."""
+Pair = tuple[int, int]
+"""The place of one of ours and of one of theirs."""
+
+
+class Candidate(NamedTuple):
+    """Two pictures that may be one."""
+
+    pair: Pair
+    turned: bool
+    """Theirs lies in ours, not the other way round."""
+    sides: Floats
+    """Shape (n, 4), where the part may lie in the whole."""
+
+
+class Pictures(NamedTuple):
+    """Picture files and their prints."""
+
+    paths: list[Path]
+    prints: Prints
+
+
+def read(paths: Sequence[Path], pool: ThreadPoolExecutor) -> Pictures:
+    """Decodes and prints pictures.
+
+    Raises:
+        OSError: One cannot be read.
+    """
+    return Pictures(list(paths), prints_of(paths, pool))
+
+
+def like_pairs(
+    ours: Pictures, theirs: Pictures, by_theirs: Asked, by_ours: Asked, pool: ThreadPoolExecutor
+) -> list[Candidate]:
+    """Pairs that may be one picture.
+
+    Args:
+        ours: One set.
+        theirs: The other one.
+        by_theirs: What to compare, named such that each of theirs comes up rarely.
+        by_ours: The same such that each of ours comes up rarely.
+        pool: Where it is computed.
+    """
+    pairs: list[Candidate] = []
+    for turned, parts, wholes, asked in (
+        (False, ours, theirs, by_theirs),
+        (True, theirs, ours, ((b, a) for a, b in by_ours)),
+    ):
+        found = near(parts.prints, wholes.prints, asked, pool)
+        for part, whole, sides in _placed(parts.prints, wholes.prints, found, pool):
+            pairs.append(Candidate((whole, part) if turned else (part, whole), turned, sides))
+    return pairs
+
+
+def whole_pairs(ours: Pictures, theirs: Pictures) -> list[Candidate]:
+    """For each of ours the uncropped one of theirs that is nearest, where it is near."""
+    pairs = []
+    for start in range(0, len(ours.paths), _BLOCK):
+        likenesses = ours.prints.lows[start : start + _BLOCK] @ theirs.prints.lows.T
+        for i, j in enumerate(likenesses.argmax(axis=1)):
+            if likenesses[i, j] >= MIN_WHOLE_LIKENESS:
+                pairs.append(Candidate((start + i, int(j)), False, np.float32([ALL])))
+    return pairs
+
+
+def same(
+    ours: Pictures,
+    theirs: Pictures,
+    candidates: Sequence[Candidate],
+    pool: ThreadPoolExecutor,
+) -> Mapping[Pair, float]:
+    """Correlations of those pairs that are one picture.
+
+    Raises:
+        OSError: A picture cannot be read any more.
+    """
+
+    found: dict[Pair, float] = {}
+
+    def compare(candidate: Candidate) -> None:
+        if candidate.pair in found:
+            return
+        part, whole = ours.paths[candidate.pair[0]], theirs.paths[candidate.pair[1]]
+        if candidate.turned:
+            part, whole = whole, part
+        like = likeness(part, whole, candidate.sides)
+        if like.same:
+            found[candidate.pair] = round(like.correlation, 3)
+
+    for turned in (False, True):  # most are ours cropped; each file is opened about once
+        those = sorted((one for one in candidates if one.turned == turned), key=lambda one: one.pair[::-1])
+        list(pool.map(compare, those))
+    return found
+
+
+def _placed(
+    parts: Prints, wholes: Prints, found: Near, pool: ThreadPoolExecutor
+) -> Iterable[tuple[int, int, Floats]]:
+    """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
+    flat = ~parts.lows[found.part].any(axis=1)
+    small, correlations = _place(parts, wholes, found, (24, 4), pool)
+    kept = (correlations >= MIN_SMALL_CORRELATION) | flat
+    kept &= _is_among_best(found, correlations)
+    found = Near(found.part[kept], found.whole[kept], small[kept])
+    rough, correlations = _place(parts, wholes, found, (48, 3), pool)
+    kept = (correlations >= MIN_ROUGH_CORRELATION) | flat[kept]
+    pairs: dict[Pair, list[Floats]] = {}
+    for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
+        others = pairs.setdefault((int(part), int(whole)), [])
+        if all(np.abs(sides - other).max() > _SAME_PLACE for other in others):
+            others.append(sides)
+    return [(part, whole, np.stack(sides)) for (part, whole), sides in pairs.items()]
+
+
+def _place(
+    parts: Prints, wholes: Prints, found: Near, scale: tuple[int, int], pool: ThreadPoolExecutor
+) -> tuple[Floats, Floats]:
+    def block(start: int) -> tuple[Floats, Floats]:
+        part, whole, sides = (array[start : start + _BLOCK] for array in found)
+        ours, theirs = parts.greys[part].astype(np.float32), wholes.greys[whole].astype(np.float32)
+        return place(ours, theirs, sides, (scale,))
+
+    done = list(pool.map(block, range(0, len(found.part), _BLOCK)))
+    if not done:
+        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+    return np.concatenate([sides for sides, _ in done]), np.concatenate([each for _, each in done])
+
+
+def _is_among_best(found: Near, correlations: Floats) -> np.typing.NDArray[np.bool_]:
+    """The first places of each pair by correlation."""
+    order = np.lexsort((-correlations, found.whole, found.part))
+    part, whole = found.part[order], found.whole[order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[_MAX_PLACES:] = (part[_MAX_PLACES:] != part[:-_MAX_PLACES]) | (
+        whole[_MAX_PLACES:] != whole[:-_MAX_PLACES]
+    )
+    among = np.zeros(len(order), dtype=bool)
+    among[order] = is_first
+    return among

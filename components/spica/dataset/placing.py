@@ -1,0 +1,90 @@
+"""Where in a picture another one lies: Gauss-Newton over a window's sides, coarse to fine, many at once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spica.dataset.prints import Floats
+
+ALL = (0.0, 1.0, 0.0, 1.0)
+_MAX_CUT = 0.25
+
+
+def place(
+    parts: Floats, wholes: Floats, sides: Floats, scales: Sequence[tuple[int, int]]
+) -> tuple[Floats, Floats]:
+    """Moves windows in `wholes` until they show what `parts` show.
+
+    Args:
+        parts: Grey pixels, shape (n, height, width).
+        wholes: The same of the pictures in which they may lie.
+        sides: Shape (n, 4), left, right, top, bottom as shares of the whole: where to begin.
+        scales: (Pixels squared, steps), coarse to fine.
+
+    Returns:
+        The best sides, and their correlations at the last scale, shape (n,).
+    """
+    best, best_correlations = sides, np.full(len(sides), -1.0, dtype=np.float32)
+    for num, num_steps in scales:
+        ours = cut(parts, np.broadcast_to(np.float32(ALL), sides.shape), num)
+        best_correlations = np.full(len(sides), -1.0, dtype=np.float32)
+        sides = best
+        for step in range(num_steps):
+            theirs = cut(wholes, sides, num)
+            found = correlations(ours, theirs)
+            better = found > best_correlations
+            best = np.where(better[:, None], sides, best)
+            best_correlations = np.where(better, found, best_correlations)
+            if step < num_steps - 1:
+                sides = _moved(ours, theirs, sides)
+    return best, best_correlations
+
+
+def cut(pictures: Floats, sides: Floats, num: int) -> Floats:
+    """Windows of the pictures as num x num pixels each, shape (n, num, num)."""
+    _, height, width = pictures.shape
+    across, down = _weights(sides[:, :2] * width, num, width), _weights(sides[:, 2:] * height, num, height)
+    windows: Floats = np.matmul(np.matmul(down, pictures), across.transpose(0, 2, 1))
+    return windows
+
+
+def correlations(ours: Floats, theirs: Floats) -> Floats:
+    """Shape (n,), of the pixels of pictures of shape (n, height, width)."""
+    a, b = (each - each.mean(axis=(1, 2), keepdims=True) for each in (ours, theirs))
+    found: Floats = (a * b).sum(axis=(1, 2)) / np.sqrt(
+        (a * a).sum(axis=(1, 2)) * (b * b).sum(axis=(1, 2)) + 1e-6
+    )
+    return found
+
+
+def _weights(spans: Floats, num: int, size: int) -> Floats:
+    """Shape (n, num, size): `num` samples between the ends of a span, each a triangle of its neighbours."""
+    steps = (spans[:, 1] - spans[:, 0])[:, None] / num
+    centres = spans[:, :1] + (np.arange(num, dtype=np.float32) + 0.5) * steps
+    pixels = np.arange(size, dtype=np.float32) + 0.5
+    far = np.abs(pixels - centres[:, :, None]) / np.maximum(steps, 1.0)[:, :, None]
+    weights = np.maximum(1.0 - far, 0.0)
+    shares: Floats = weights / weights.sum(axis=2, keepdims=True)
+    return shares
+
+
+def _moved(ours: Floats, theirs: Floats, sides: Floats) -> Floats:
+    """One step: how far each side has to go for `theirs` to become `ours`."""
+    num = ours.shape[1]
+    down, right_of = np.gradient(theirs, axis=(1, 2))
+    at = ((np.arange(num) + 0.5) / num).astype(np.float32)
+    slopes = np.stack(
+        [right_of * (1 - at), right_of * at, down * (1 - at)[:, None], down * at[:, None]], axis=1
+    ).reshape(len(ours), 4, -1)
+    a, b = (each - each.mean(axis=(1, 2), keepdims=True) for each in (ours, theirs))
+    gain = a.std(axis=(1, 2), keepdims=True) / (b.std(axis=(1, 2), keepdims=True) + 1e-6)
+    error = (a / (gain + 1e-6) - b).reshape(len(ours), -1, 1)
+    normal = slopes @ slopes.transpose(0, 2, 1)
+    damped = normal + np.eye(4, dtype=np.float32) * (
+        1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-6
+    )
+    moves = np.linalg.solve(damped, slopes @ error)[:, :, 0] / num
+    scale = np.stack([sides[:, 1] - sides[:, 0]] * 2 + [sides[:, 3] - sides[:, 2]] * 2, axis=1)
+    low = np.float32([0.0, 1.0 - _MAX_CUT, 0.0, 1.0 - _MAX_CUT])
+    moved: Floats = np.clip(sides + moves * scale, low, low + _MAX_CUT)
+    return moved
