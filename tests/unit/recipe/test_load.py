@@ -48,7 +48,7 @@ def test_an_unknown_name_lists_the_known_recipes() -> None:
     assert fault_of("virgo") == Fault(
         "recipe",
         "unknown recipe `virgo`",
-        "miniature, virgo-72b, virgo-7b, or the path of a YAML file",
+        "miniature, miniature-small, virgo-72b, virgo-7b, or the path of a YAML file",
         "choose one of these",
     )
 
