@@ -35,6 +35,7 @@ def test_every_shipped_recipe_is_checked_when_none_is_named(
     assert call(monkeypatch, "check") == 0
     assert capsys.readouterr().out == (
         "miniature: no fault; laptop, node8, cluster2, cluster64; 20 tasks\n"
+        "miniature-small: no fault; laptop; 20 tasks\n"
         "virgo-72b: no fault; laptop, node8, cluster64; 20 tasks\n"
         "virgo-7b: no fault; laptop, node8, cluster64; 20 tasks\n"
     )
