@@ -1,8 +1,10 @@
 """What the latest finished run of this folder made."""
 
 import json
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from spica.artifacts.manifest import Artifact
+from spica.artifacts.manifest import Artifact, Manifest
 from spica.artifacts.runs import list_runs
 from spica.artifacts.store import Store
 from spica.artifacts.workspace import state_folder
@@ -16,21 +18,42 @@ def latest(*tasks: str) -> dict[str, Artifact]:
     Raises:
         PrerequisiteError: no run of this folder got that far.
     """
-    for run in list_runs(state_folder()):
-        records = {record.task: record for record in run.tasks if record.key}
-        if all(task in records for task in tasks):
-            store = Store.parse(run.store)
-            found = {task: store.find(task, records[task].key) for task in tasks}
-            if all(found.values()):
-                return {task: store.open(manifest) for task, manifest in found.items() if manifest}
-    where = str(state_folder() / "runs")
-    raise PrerequisiteError(
-        Fault(where, f"no run with {', '.join(tasks)}", "a finished run", "spica run miniature")
-    )
+    found = _latest_run(tasks)
+    return {task: found.open(task) for task in tasks}
 
 
 def best_checkpoint() -> tuple[Arm, Artifact]:
     """The arm that the latest report chose on the dev questions, and its checkpoint."""
-    report = latest("report", "serve")["report"]
-    arm: Arm = json.loads((report.path / "report.json").read_text())["best_model"]
-    return arm, latest("report", "serve", checkpoint_task(arm))[checkpoint_task(arm)]
+    found = _latest_run(("report", "serve"))
+    arm: Arm = json.loads((found.open("report").path / "report.json").read_text())["best_model"]
+    return arm, found.open(checkpoint_task(arm))
+
+
+class _Finished(NamedTuple):
+    """A run, by what it left in a store."""
+
+    store: Store
+    keys: dict[str, str]
+
+    def find(self, task: str) -> Manifest | None:
+        return self.store.find(task, self.keys[task]) if task in self.keys else None
+
+    def open(self, task: str) -> Artifact:
+        if manifest := self.find(task):
+            return self.store.open(manifest)
+        raise PrerequisiteError(_fault(task))
+
+
+def _latest_run(tasks: Sequence[str]) -> _Finished:
+    for run in list_runs(state_folder()):
+        found = _Finished(
+            Store.parse(run.store), {record.task: record.key for record in run.tasks if record.key}
+        )
+        if all(map(found.find, tasks)):
+            return found
+    raise PrerequisiteError(_fault(*tasks))
+
+
+def _fault(*tasks: str) -> Fault:
+    where = str(state_folder() / "runs")
+    return Fault(where, f"no run with {', '.join(tasks)}", "a finished run", "spica run miniature")

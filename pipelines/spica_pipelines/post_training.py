@@ -14,7 +14,7 @@ from kfp.dsl.base_component import BaseComponent
 from spica.dataset.component import dataset
 from spica.distill.component import distill, self_distill
 from spica.evaluate.component import evaluate
-from spica.recipe.arms import Arm, needed_tasks
+from spica.recipe.arms import Arm, comparison, needed_tasks
 from spica.recipe.component import plan
 from spica.report.component import report
 from spica.serve.component import serve
@@ -34,7 +34,7 @@ def post_training(arms: Collection[Arm]) -> BaseComponent:
         name="post-training", description="Slow thinking by text-only long thoughts (Virgo, arXiv 2501.01904)"
     )
     def pipeline(recipe: str, profile: str, run: str = "") -> None:
-        cut = plan(recipe=recipe, profile=profile, run=run).outputs
+        cut = plan(recipe=recipe, profile=profile, run=run, arms=comparison(arms)).outputs
         place = cut["place"]
 
         base = student(task="student", slice=cut["student"], place=place).output

@@ -13,14 +13,15 @@ import pytest
 import yaml
 
 from spica.errors import PrerequisiteError
-from spica.recipe.arms import needed_tasks
+from spica.recipe.arms import comparison, needed_tasks
 from spica.recipe.load import Resolved, load_recipe, read_text, recipes_folder
 from spica.recipe.schema import M0, Secrets, compared_arms
 from spica_pipelines.compile import STEPS, Package, graph, package, step
 from spica_pipelines.fit import MAX_TASKS, PLATFORM_FIELDS, Version, fit
 
 GOLDEN = Path(__file__).parent / "golden"
-GRAPH = graph(compared_arms(M0))
+ARMS = compared_arms(M0)
+GRAPH = graph(ARMS)
 
 
 def assert_golden(name: str, value: Any) -> None:
@@ -157,7 +158,14 @@ def test_the_first_step_runs_as_the_launcher_calls_it(tmp_path: Path) -> None:
     names = packed.spec["components"]["comp-plan"]["outputDefinitions"]["parameters"]
     recipe = read_text(recipes_folder() / "miniature.yaml")
     given = {
-        "inputs": {"parameterValues": {"recipe": recipe, "profile": "cluster2", "run": "r1"}},
+        "inputs": {
+            "parameterValues": {
+                "recipe": recipe,
+                "profile": "cluster2",
+                "run": "r1",
+                "arms": comparison(ARMS),
+            }
+        },
         "outputs": {
             "parameters": {name: {"outputFile": str(tmp_path / name)} for name in names},
             "outputFile": str(tmp_path / "output.json"),

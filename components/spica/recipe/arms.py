@@ -26,6 +26,11 @@ def compared_arms(visual_teacher: str) -> tuple[Arm, ...]:
     return "base", "control", "D_T", "D_QVQ", "D_T+D_QVQ"
 
 
+def comparison(arms: Collection[Arm]) -> str:
+    """What a pipeline compares, in one line: whoever the visual teacher is, and in whatever order."""
+    return " ".join(dict.fromkeys(ARM_TASKS[arm] for arm in ARM_TASKS if arm in arms))
+
+
 def checkpoint_task(arm: Arm) -> str:
     """The task that makes an arm's checkpoint."""
     return "student" if arm == "base" else f"sft-{ARM_TASKS[arm]}"

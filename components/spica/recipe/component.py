@@ -8,7 +8,7 @@ from spica.images import image
 
 
 @dsl.component(base_image=image("control"), install_kfp_package=False)
-def plan(recipe: str, profile: str, run: str) -> NamedTuple(
+def plan(recipe: str, profile: str, run: str, arms: str) -> NamedTuple(
     "Slices",
     place=str,
     student=str,
@@ -32,7 +32,7 @@ def plan(recipe: str, profile: str, run: str) -> NamedTuple(
     report=str,
     serve=str,
 ):
-    """Check the recipe (its YAML text) under a profile and cut it into slices."""
+    """Check the recipe (its YAML text) under a profile and for this pipeline's arms; cut it into slices."""
     from spica.recipe.plan import slices_as_json
 
-    return slices_as_json(recipe, profile, run)
+    return slices_as_json(recipe, profile, run, arms)

@@ -3,7 +3,8 @@
 import math
 from typing import NamedTuple
 
-from spica.recipe.arms import needed_tasks
+from spica.errors import Fault, RecipeError
+from spica.recipe.arms import comparison, needed_tasks
 from spica.recipe.load import Resolved, parse_recipe, under_profile
 from spica.recipe.schema import (
     ARM_TASKS,
@@ -258,13 +259,24 @@ class Slices(NamedTuple):
     serve: str = ""
 
 
-def slices_as_json(recipe: str, profile: str, run: str) -> Slices:
+def slices_as_json(recipe: str, profile: str, run: str, arms: str) -> Slices:
     """Check a recipe's YAML text under a profile and cut it into slices.
 
+    Args:
+        recipe: YAML text.
+        profile: one of its profiles.
+        run: id under which the run is recorded.
+        arms: the `comparison` that the pipeline was compiled for.
+
     Raises:
-        RecipeError: carries every fault of the text.
+        RecipeError: carries every fault of the text; or the pipeline compares other arms than the recipe.
     """
     resolved = under_profile(parse_recipe(recipe, "recipe"), profile, "recipe")
+    asked = comparison(resolved.recipe.compared)
+    if asked != arms:
+        raise RecipeError(
+            Fault("recipe arms", asked, f"{arms}: what this pipeline compares", "compile or submit it again")
+        )
     scale = resolved.scale
     place = Place(store=resolved.store, launcher=scale.launcher, kubernetes=scale.kubernetes, run=run)
     slices = {

@@ -140,7 +140,7 @@ class ReportSlice(Section):
     recipe: str
     seed: int
     profile: str
-    arms: tuple[Arm, ...] = ("base", "control", "D_T", "D_SD", "D_T+D_SD")
+    arms: tuple[Arm, ...]
     """What this recipe compares; ARM_TASKS names their tasks."""
     headline_repetition_penalty: float
     gates: list[Gate]

@@ -17,6 +17,8 @@ from spica.recipe.slices import (
     SourcesSlice,
 )
 
+ALL = "base control d_t d_sd d_t+d_sd"
+
 
 @pytest.fixture
 def resolved(recipe_text: str) -> Resolved:
@@ -141,9 +143,24 @@ def test_a_recipe_of_two_arms_plans_their_tasks_alone(recipe_text: str, resolved
 
 
 def test_a_task_that_no_arm_needs_has_no_slice(recipe_text: str) -> None:
-    slices = slices_as_json(recipe_text.replace("gates:\n", "arms: [base, D_T]\ngates:\n"), "laptop", "")
+    slices = slices_as_json(
+        recipe_text.replace("gates:\n", "arms: [base, D_T]\ngates:\n"), "laptop", "", "base d_t"
+    )
     assert (slices.visual, slices.sft_union, slices.evaluate_control) == ("", "", "")
     assert SftSlice.model_validate_json(slices.sft_d_t).arm == "D_T"
+
+
+def test_a_pipeline_that_compares_other_arms_than_the_recipe_is_told_before_anything_runs(
+    recipe_text: str,
+) -> None:
+    with pytest.raises(RecipeError) as error:
+        slices_as_json(recipe_text, "laptop", "", "base d_t")
+    [fault] = error.value.faults
+    assert (fault.where, fault.found, fault.allowed) == (
+        "recipe arms",
+        ALL,
+        "base d_t: what this pipeline compares",
+    )
 
 
 def test_a_visual_teacher_of_ones_own_makes_d_qvq_by_the_same_tasks(
@@ -273,7 +290,7 @@ def test_a_change_of_evaluation_changes_no_slice_before_it(recipe_text: str, res
 
 
 def test_slices_travel_as_json_from_the_text_of_the_recipe(recipe_text: str, resolved: Resolved) -> None:
-    slices = slices_as_json(recipe_text, "laptop", "run-1")
+    slices = slices_as_json(recipe_text, "laptop", "run-1", ALL)
 
     assert Place.model_validate_json(slices.place) == Place(
         store="file://store", launcher="local", kubernetes=None, run="run-1"
@@ -284,6 +301,6 @@ def test_slices_travel_as_json_from_the_text_of_the_recipe(recipe_text: str, res
 
 def test_slices_of_a_faulty_text_carry_its_faults(recipe_text: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        slices_as_json(recipe_text.replace("seed: 7", "seed: x"), "laptop", "")
+        slices_as_json(recipe_text.replace("seed: 7", "seed: x"), "laptop", "", ALL)
 
     assert [fault.where for fault in caught.value.faults] == ["recipe:3 seed"]

@@ -65,7 +65,12 @@ GATES = [
     ),
 ]
 SLICE = ReportSlice(
-    recipe="miniature", seed=1, profile="laptop", headline_repetition_penalty=1.0, gates=GATES
+    recipe="miniature",
+    seed=1,
+    profile="laptop",
+    arms=("base", "control", "D_T", "D_SD", "D_T+D_SD"),
+    headline_repetition_penalty=1.0,
+    gates=GATES,
 )
 EVALUATED = {
     "prompt": {"system": "You are a helpful assistant.", "prefix": "Think."},
