@@ -6,6 +6,7 @@ server NODE_IP.
 """
 
 import os
+import sys
 from pathlib import Path
 
 CACHE = Path(os.environ.get("SPICA_CACHE") or Path.home() / ".cache" / "spica").resolve()
@@ -38,5 +39,5 @@ CONTAINERD_SOCKET = STATE / "containerd.sock"
 
 
 def note(text: str) -> None:
-    """Say on stdout what was just done."""
-    print(f"cluster: {text}", flush=True)
+    """Say what was just done, on stderr: stdout is for what a script asks (`base`, `env`)."""
+    print(f"cluster: {text}", file=sys.stderr, flush=True)
