@@ -50,6 +50,10 @@ def drop(
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise PrerequisiteError(Fault(f"--out {out}", "it holds something", "a new folder", "name another"))
+    for given_folder in filter(None, (folder, prompts)):
+        if out.resolve().is_relative_to(given_folder.resolve()):
+            found = f"it lies in {given_folder}, which is only read"
+            raise PrerequisiteError(Fault(f"--out {out}", found, "a new folder elsewhere", "name another"))
     started = datetime.now(UTC)
     kind: Kind = "rollouts" if (folder / "kept.jsonl").is_file() else "chat"
     inputs: dict[str, Path] = {kind: folder}
@@ -64,7 +68,7 @@ def drop(
         print(f"dropped {name}: {num} rows")
     num_left = json.loads((out / "card.json").read_bytes())["num_rows"]
     counts = {"num_rows": num_left} | {f"num_dropped.{name}": num for name, num in went.items()}
-    write_manifest(out, kind, given, digests, counts, started)
+    write_manifest(out, kind, given, digests, counts, started, __name__)
     print(f"{out}: {num_left} rows are left")
 
 

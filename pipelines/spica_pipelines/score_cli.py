@@ -49,7 +49,7 @@ def score(
 ) -> None:
     """Score responses: one row {id, correct, extracted, method, reason} per row of FILE, in order.
 
-    With a judge, OUT.judge.json says how often it was asked and how far it agrees with judgements made by
+    Where a judge was asked, OUT.judge.json says how often, and how far it agrees with judgements made by
     hand.
     """
     from spica.answers.rows import read_rows
@@ -66,18 +66,20 @@ def score(
     )
     with _judge(endpoint, out) as judge:
         scored = score_rows(rows, judged, way, judge)
-        card = _judge_card(endpoint, judge)
-    if out is None:
-        sys.stdout.buffer.write(b"".join(map(encode_row, scored)))
-        sys.stdout.flush()
-    else:
-        write_jsonl(out, scored)
-        if card is not None:
-            text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
-            out.with_name(f"{out.name}.judge.json").write_text(text, encoding="utf-8")
-    print(_summary(scored), file=sys.stderr)
-    if card is not None:
-        print(_agreed(card), file=sys.stderr)
+        if out is None:
+            sys.stdout.buffer.write(b"".join(map(encode_row, scored)))
+            sys.stdout.flush()
+        else:
+            write_jsonl(out, scored)
+        print(_summary(scored), file=sys.stderr)
+        # The golden set is asked last, and of a judge that was needed: its failing must not cost the scores.
+        card = _judge_card(endpoint, judge) if judge is not None and judge.num_calls else None
+    if card is None:
+        return
+    if out is not None:
+        text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+        out.with_name(f"{out.name}.judge.json").write_text(text, encoding="utf-8")
+    print(_agreed(card), file=sys.stderr)
 
 
 def _one_of(value: str, allowed: Sequence[str], option: str) -> str:

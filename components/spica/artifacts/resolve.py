@@ -6,8 +6,8 @@
     hf://datasets/OWNER/NAME[@REVISION][/FOLDER]
                                     a data set, or one folder of it; fingerprint: the commit
     miniature://...                 made by spica.miniature.folders; fingerprint: "generated", since URI and
-                                    code say all; miniature://base (without parameters) is a shipped folder,
-                                    hashed like any other
+                                    code say all; miniature://base is a shipped folder, hashed like any other;
+                                    with parameters it is trained, fingerprint: the trainer's code
 
 Endpoints and credentials are those of the libraries: AWS_ENDPOINT_URL, AWS_PROFILE, HF_ENDPOINT, HF_TOKEN ...
 """
@@ -22,15 +22,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spica.artifacts.code import module_digest
 from spica.artifacts.names import relative_name
 from spica.errors import Fault, PrerequisiteError, RecipeError
 
 ALLOWED = (
     "file://folder, s3://bucket/prefix, hf://[datasets/]OWNER/NAME[@REVISION], miniature://..., or a path"
 )
-
-FIGURES = "figures.json"
-"""In the folder of a miniature://base that was trained: what was measured, name -> number."""
 
 _NAME = r"[A-Za-z0-9][\w.-]*"
 _HUB_ID = re.compile(rf"{_NAME}/{_NAME}(?:@[\w./-]+)?")
@@ -92,9 +90,11 @@ def fingerprint(uri: str) -> str:
         return f"etags:{hashlib.sha256(listing.encode()).hexdigest()}"
     if scheme == "hf":
         return f"commit:{_hub_commit(uri, _hub_place(uri, place))}"
-    from spica.miniature.base import base_path
+    from spica.miniature.base_path import TRAINER, base_path
 
-    return f"sha256:{_hash_path(base_path())}" if place == "base" else "generated"
+    if place == "base":
+        return f"sha256:{_hash_path(base_path())}"
+    return f"code:{module_digest(TRAINER)}" if place.startswith("base?") else "generated"
 
 
 def _split(uri: str) -> tuple[str, str]:
@@ -144,7 +144,7 @@ def _hash_file(path: Path) -> str:
 
 
 def _generate(uri: str, folder: Path) -> Path:
-    from spica.miniature.base import base_path
+    from spica.miniature.base_path import base_path
     from spica.miniature.folders import write_folder
 
     if uri == "miniature://base":

@@ -46,6 +46,7 @@ def write_manifest(
     inputs: Mapping[str, str],
     metrics: Mapping[str, int],
     started: datetime,
+    program: str,
 ) -> None:
     """Write manifest.json: what was dropped from what, and every byte of the result.
 
@@ -56,9 +57,10 @@ def write_manifest(
         inputs: Input name -> `source_digest`.
         metrics: Counts.
         started: When the work began.
+        program: Module that did the work; `code` is the digest of it and of what it imports.
     """
     slice = {"dropped": {key: sorted(names) for key, names in dropped.items()}}
-    code = module_digest(__name__)
+    code = module_digest(program)
     key = sha256_of(canonical_json({"task": TASK, "slice": slice, "inputs": inputs, "code": code}))
     manifest = Manifest(
         kind=kind,

@@ -1,22 +1,23 @@
-"""The base: the shipped checkpoint, and others of either size, trained from nothing.
+"""The base, of either size, trained from nothing; the shipped checkpoint was.
 
     python -m spica.miniature.base --out DIR [--size small|large] [--seed N] [--steps N]
 
 The task `student` does the same where a recipe's models.student.path is miniature://base with parameters. A
-training that is stopped leaves nothing and begins again: it takes minutes.
+training that is stopped leaves nothing and begins again: it takes minutes. The command prints accuracies as
+JSON, and its progress on standard error.
 """
 
 import argparse
 import json
 import logging
-import shutil
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import get_args
+from urllib.parse import urlencode
 
-from spica.artifacts.resolve import FIGURES
 from spica.errors import Fault, PrerequisiteError
-from spica.recipe.miniature_base import BaseSize, BaseTraining, read_base
+from spica.recipe.miniature_base import FIGURES, BaseSize, BaseTraining, read_base
 
 _LOG = logging.getLogger("spica.miniature.base")
 _GATES = {"fact": 0.99, "read/text": 0.95, "read/visual": 0.95}
@@ -47,13 +48,10 @@ signs; heldout: pictures in faces that training never shows):
 """
 
 
-def base_path() -> Path:
-    """The folder of the base that is shipped with the package, as Transformers and vLLM load it."""
-    return Path(__file__).parent / "data" / "base"
-
-
 def write_base(uri: str, folder: Path) -> None:
-    """Writes the base that `uri` names into `folder`, with FIGURES beside the weights of a trained one.
+    """Trains the base that `uri` names (without parameters as the shipped one was) and writes it.
+
+    FIGURES goes beside the weights, progress to standard output.
 
     Trained on one thread: equal URIs give equal bytes on equal processors. A missed gate is a warning, since
     whatever comes out is a result.
@@ -62,10 +60,7 @@ def write_base(uri: str, folder: Path) -> None:
         ValueError: A parameter is unknown, repeated or out of range; the text says what is allowed.
         PrerequisiteError: PyTorch or Transformers is not installed.
     """
-    training = read_base(uri)
-    if training is None:
-        shutil.copytree(base_path(), folder, dirs_exist_ok=True)
-        return
+    training = read_base(uri) or BaseTraining()
     try:
         accuracy = _train(training, folder)
     except ImportError as error:
@@ -87,8 +82,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
     arguments = parser.parse_args()
+    asked = {"size": arguments.size, "seed": arguments.seed}
+    if arguments.steps is not None:
+        asked["steps"] = arguments.steps
+    try:
+        training = read_base(f"miniature://base?{urlencode(asked)}") or BaseTraining()
+    except ValueError as error:
+        parser.error(str(error))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    accuracy = _train(BaseTraining(arguments.size, arguments.seed, arguments.steps), arguments.out)
+    with redirect_stdout(sys.stderr):
+        accuracy = _train(training, arguments.out)
     print(json.dumps({name: round(value, 4) for name, value in accuracy.items()}))
     missed = _missed(accuracy)
     if missed:

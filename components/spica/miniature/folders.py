@@ -54,14 +54,14 @@ class DataFolder:
 
 
 def write_folder(uri: str, folder: Path) -> None:
-    """Writes the data set or the base that `uri` names into `folder`.
+    """Writes the data set that `uri` names, or the base that it asks to train, into `folder`.
 
     Raises:
         ValueError: The world has no such data, or a parameter is unknown or out of range; the text says what
             is.
         PrerequisiteError: A base is to be trained where PyTorch is not installed.
     """
-    from spica.miniature import base, benchmarks, questions, vqa
+    from spica.miniature import base_path, benchmarks, questions, vqa
 
     writers = {
         "text": (questions.write_text, 5000),
@@ -74,7 +74,7 @@ def write_folder(uri: str, folder: Path) -> None:
     parts = urlsplit(uri)
     name, config = parts.netloc, unquote(parts.path.strip("/"))
     if name == "base":
-        base.write_base(uri, folder)
+        base_path.train_base(uri, folder)
     elif name == "vqa" and config in vqa.CONFIGS:
         seed, num, choices = _parameters(parts.query, vqa.CONFIGS[config].num)
         vqa.write_vqa(DataFolder(folder, config, seed, choices), config, num)

@@ -9,6 +9,9 @@ from urllib.parse import parse_qs
 
 BaseSize = Literal["small", "large"]
 
+FIGURES = "figures.json"
+"""In the folder of a base that was trained: what was measured, name -> number."""
+
 _SHIPPED = "miniature://base"
 _SIZES = get_args(BaseSize)
 _ALLOWED = (

@@ -45,7 +45,7 @@ def run(slice: ServeSlice, inputs: Mapping[str, Artifact], out: Workspace, launc
 
     Args:
         slice: Prompt, limits and sizes.
-        inputs: `report`, `held-out`, and `checkpoint-ARM` for every arm.
+        inputs: `report`, `held-out`, and `checkpoint-ARM` for the recipe's arms.
         out: Where the answer goes.
         launcher: Starts the model server.
 

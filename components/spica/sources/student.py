@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from spica.artifacts.manifest import Artifact, Manifest
-from spica.artifacts.resolve import FIGURES, materialize
+from spica.artifacts.resolve import materialize
 from spica.artifacts.workspace import Workspace
 from spica.errors import DataError, Fault, PrerequisiteError
 from spica.launch.contract import Launcher
+from spica.recipe.miniature_base import FIGURES
 from spica.recipe.slices import StudentSlice
 
 log = logging.getLogger("spica.sources.student")

@@ -1,3 +1,4 @@
+import shutil
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -5,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spica.artifacts.code import code_digest
+from spica.artifacts.code import ROOT, code_digest, module_digest
 from spica.errors import PrerequisiteError
 
 FILES = {
@@ -108,3 +109,16 @@ def test_an_installed_wheel_has_its_lock_file_among_the_shared_data(
     (tmp_path / "share/spica").mkdir(parents=True)
     (tmp_path / "share/spica/requirements.lock").touch()
     assert len(code_digest(stage("spica"), tmp_path / "site-packages/spica")) == 64
+
+
+def test_training_the_miniatures_base_is_no_part_of_the_tasks_that_read_data(tmp_path: Path) -> None:
+    plain, changed = (tmp_path / name / "components/spica" for name in ("plain", "changed"))
+    for root in (plain, changed):
+        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns("data", "__pycache__"))
+        (root.parents[1] / "requirements.lock").write_text("torch==2.13.0\n")
+    for name in ("base", "base_train", "base_model", "base_data", "base_batches"):
+        with (changed / "miniature" / f"{name}.py").open("a") as file:
+            file.write("\n")
+    for reader in ("spica.sources.run", "spica.sources.student"):
+        assert module_digest(reader, changed) == module_digest(reader, plain)
+    assert module_digest("spica.miniature.base", changed) != module_digest("spica.miniature.base", plain)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from spica.artifacts.code import module_digest
 from spica.artifacts.folders import parse_manifest, verify_folder
 from spica.artifacts.manifest import Manifest
 from spica.artifacts.rows import read_jsonl, write_jsonl
@@ -15,7 +16,7 @@ from spica.dataset.card import contents
 from spica.dataset.drop import drop_from_chat
 from spica.dataset.lineage import source_digest
 from spica.dataset.write import write_json, write_set
-from spica.errors import DataError, IntegrityError, RecipeError
+from spica.errors import DataError, IntegrityError, PrerequisiteError, RecipeError
 from spica_pipelines.data_cli import app
 
 from .test_dataset_run import png, prompt, rollout
@@ -175,11 +176,13 @@ def test_a_teacher_without_kept_rollouts_can_be_dropped_and_the_bases_answers_st
 
 
 def test_a_question_whose_picture_lies_outside_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    (tmp_path / "rollouts").mkdir()
-    write_jsonl(tmp_path / "rollouts/kept.jsonl", [rollout("q0")])
+    rollouts, prompts = tmp_path / "rollouts", tmp_path / "prompts"
+    rollouts.mkdir()
+    prompts.mkdir()
+    write_jsonl(rollouts / "kept.jsonl", [rollout("q0")])
     row = prompt("q0", "c=?", "a").model_dump_json().replace("images/a.png", "../evil.txt")
-    (tmp_path / "prompts.jsonl").write_text(row + "\n")
-    arguments = ["drop", str(tmp_path / "rollouts"), "--prompts", str(tmp_path), "--source", "geos"]
+    (prompts / "prompts.jsonl").write_text(row + "\n")
+    arguments = ["drop", str(rollouts), "--prompts", str(prompts), "--source", "geos"]
     done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
     assert isinstance(done.exception, DataError) and "'../evil.txt' is absolute" in str(done.exception)
     assert not (tmp_path / "out").exists()
@@ -208,6 +211,21 @@ def test_a_rebuilt_set_names_what_it_was_made_from_and_what_went(chat: Path, tmp
     assert (two.kind, two.task, two.slice) == ("chat", "drop", {"dropped": {"teacher": ["qvq"]}})
     assert (one.inputs, two.inputs) == ({"chat": source_digest(chat)}, {"chat": one.digest})
     assert two.metrics == {"num_rows": 2, "num_dropped.teacher qvq": 1}
+
+
+def test_the_code_of_a_rebuilt_set_is_all_that_did_the_dropping(chat: Path, tmp_path: Path) -> None:
+    assert drop(chat, "--teacher", "qvq", "--out", tmp_path / "out").exit_code == 0
+    assert read_manifest(tmp_path / "out").code == module_digest("spica_pipelines.data_cli")
+
+
+@pytest.mark.parametrize("place", ["chat/new", "chat/images/../new", "link/new", "prompts/deep/new"])
+def test_nothing_is_written_into_what_is_read(place: str, chat: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(chat)
+    (tmp_path / "prompts").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    done = drop(chat, "--prompts", tmp_path / "prompts", "--teacher", "qvq", "--out", tmp_path / place)
+    assert isinstance(done.exception, PrerequisiteError) and "which is only read" in str(done.exception)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_artifact_that_was_altered_is_not_built_upon(chat: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Reply = Callable[[str], str]
-"""Prompt -> text; an exception makes the peer refuse the request (400)."""
+"""Prompt -> text; a ValueError makes the peer refuse the request (400), a PermissionError the key (403)."""
 
 
 class Peer:
@@ -31,6 +31,9 @@ def judge_peer(reply: Reply | None = None) -> Iterator[Peer]:
                 text = (reply or by_rule)(body["messages"][-1]["content"])
             except ValueError:
                 self.send_error(400)
+                return
+            except PermissionError:
+                self.send_error(403)
                 return
             chunk = {"choices": [{"delta": {"content": text}, "finish_reason": "stop"}]}
             usage = {"choices": [], "usage": {"completion_tokens": 1}}

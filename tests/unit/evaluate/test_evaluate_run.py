@@ -16,7 +16,7 @@ from spica.evaluate.run import run
 from spica.launch.contract import Endpoint
 from spica.launch.local import LocalLauncher
 from spica.launch.processes import descendants
-from spica.miniature.base import base_path
+from spica.miniature.base_path import base_path
 
 from .evaluate_examples import (
     Running,

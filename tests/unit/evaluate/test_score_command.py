@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from spica.errors import EndpointError
 from spica_pipelines.cli import app
 
-from .judge_peer import Peer, judge_peer
+from .judge_peer import Peer, by_rule, judge_peer
 
 ROWS = (
     {"id": "1", "response": "\\boxed{a slanted square}", "gold": "rhombus", "question": "Which shape is it?"},
@@ -23,9 +24,13 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
-def run_score(rows: Path, peer: Peer, *more: str) -> Result:
+def try_score(rows: Path, peer: Peer, *more: str) -> Result:
     judge = ["--judge-url", peer.url, "--judge-model", "peer"]
-    done = CliRunner().invoke(app, ["score", str(rows), "--benchmark", "mathverse", *judge, *more])
+    return CliRunner().invoke(app, ["score", str(rows), "--benchmark", "mathverse", *judge, *more])
+
+
+def run_score(rows: Path, peer: Peer, *more: str) -> Result:
+    done = try_score(rows, peer, *more)
     assert done.exit_code == 0, done.output
     return done
 
@@ -48,3 +53,33 @@ def test_without_a_file_the_agreement_is_said_on_stderr(rows: Path) -> None:
         done = run_score(rows, peer)
     assert len(done.stdout.splitlines()) == len(ROWS)
     assert "judge peer: 73 calls" in done.stderr and "kappa 0.000" in done.stderr
+
+
+def scores_alone(prompt: str) -> str:
+    """Judges the rows above; for all else the money is gone."""
+    if "a slanted square" not in prompt:
+        raise PermissionError
+    return by_rule(prompt)
+
+
+def test_a_judge_that_fails_on_the_golden_set_costs_no_score(rows: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.jsonl"
+    with judge_peer(scores_alone) as peer:
+        failed = try_score(rows, peer, "--out", str(out))
+        printed = try_score(rows, peer)
+    assert isinstance(failed.exception, EndpointError)
+    assert [json.loads(line)["method"] for line in out.read_text().splitlines()] == ["judge", "number"]
+    assert not (tmp_path / "scores.jsonl.judge.json").exists()
+    assert isinstance(printed.exception, EndpointError) and printed.stdout == out.read_text()
+
+
+@pytest.mark.parametrize("mode", [("mmmu", "repaired"), ("mathvision", "official")])
+def test_a_judge_that_no_row_needs_is_asked_nothing(
+    mode: tuple[str, str], rows: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores.jsonl"
+    with judge_peer() as peer:
+        run_score(rows, peer, "--benchmark", mode[0], "--mode", mode[1], "--out", str(out))
+    assert peer.bodies == []
+    assert len(out.read_text().splitlines()) == len(ROWS)
+    assert not (tmp_path / "scores.jsonl.judge.json").exists()

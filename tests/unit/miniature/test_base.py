@@ -7,7 +7,6 @@ import pytest
 import torch
 from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
 
-from spica.miniature.base import base_path
 from spica.miniature.base_batches import CellAtlas, collate
 from spica.miniature.base_data import (
     conversation,
@@ -17,6 +16,7 @@ from spica.miniature.base_data import (
     read_document,
 )
 from spica.miniature.base_model import build_model, encode_pictures, patches, positions
+from spica.miniature.base_path import base_path
 from spica.miniature.pictures import CELL, TRAIN_FONTS, Glyphs, grid, render
 from spica.miniature.tokenizer import IMAGE_PAD, build_processor, vocabulary
 from spica.miniature.world import MODALITIES, Modality, sample_problem

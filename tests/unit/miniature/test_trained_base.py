@@ -1,6 +1,8 @@
 """Bases trained from nothing, with a handful of steps: what a recipe's miniature://base?... makes."""
 
+import json
 import logging
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,10 +14,11 @@ from spica.artifacts.manifest import Artifact
 from spica.artifacts.memo import execute
 from spica.artifacts.resolve import materialize
 from spica.artifacts.store import Store
-from spica.errors import Fault, RecipeError
+from spica.errors import Fault, PrerequisiteError, RecipeError
 from spica.launch.contract import Launcher
 from spica.miniature import base
 from spica.miniature.base_model import build_model
+from spica.miniature.base_path import base_path
 from spica.recipe.schema import Student
 from spica.recipe.slices import StudentSlice
 from spica.sources.student import run
@@ -44,13 +47,21 @@ def test_the_small_base_is_two_thirds_of_the_large_one() -> None:
 
 
 @pytest.mark.slow
-def test_the_task_student_trains_a_small_base_and_equal_uris_give_equal_bytes(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+def test_the_task_and_the_command_train_equal_small_bases_and_say_so_each_in_its_place(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     uri = "miniature://base?size=small&seed=1&steps=2"
     with caplog.at_level(logging.WARNING):
         made = import_student(uri, tmp_path)
-    again = materialize(uri, tmp_path / "again")
+    by_task = capsys.readouterr()
+    again = tmp_path / "again"
+    options = ["--out", str(again), "--size", "small", "--seed", "1", "--steps", "2"]
+    monkeypatch.setattr(sys, "argv", ["base", *options])
+    exit_code = base.main()
+    by_command = capsys.readouterr()
     load: Any = Qwen2VLForConditionalGeneration.from_pretrained
     metrics = made.manifest.metrics
 
@@ -58,11 +69,40 @@ def test_the_task_student_trains_a_small_base_and_equal_uris_give_equal_bytes(
     assert metrics["num_gates_missed"] == 3
     assert isinstance(metrics["accuracy.read/visual"], float)
     assert f"{uri}: gates missed: fact, read/text, read/visual" in caplog.text
-    assert "training a small base, seed 1: 2 steps" in capsys.readouterr().out
+    begun = "training a small base, seed 1: 2 steps"
+    assert begun in by_task.out and begun in by_command.err
+    figures = {f"accuracy.{name}": value for name, value in json.loads(by_command.out).items()}
+    assert (exit_code, metrics) == (1, metrics | figures)
     card = (made.path / "README.md").read_text()
     assert "2 steps on one CPU core" in card and "--size small --seed 1 --steps 2" in card
-    for name in ("model.safetensors", "config.json", "README.md", "figures.json"):
+    for name in ("model.safetensors", "config.json", "README.md"):
         assert (again / name).read_bytes() == (made.path / name).read_bytes()
+
+
+@pytest.mark.parametrize(("option", "value"), [("steps", "0"), ("steps", "-1"), ("seed", "-1")])
+def test_the_command_refuses_what_a_uri_may_not_say(
+    option: str,
+    value: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["base", "--out", str(tmp_path / "out"), f"--{option}", value])
+    with pytest.raises(SystemExit, match="2"):
+        base.main()
+    assert f"parameter {option}='{value}'; allowed is {ALLOWED}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_training_without_pytorch_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    uri = "miniature://base?seed=1"
+    with pytest.raises(PrerequisiteError, match="torch is not installed") as caught:
+        materialize(uri, tmp_path / "out")
+    assert caught.value.faults[0].where == uri
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_seed_begins_with_other_weights() -> None:
@@ -71,11 +111,10 @@ def test_another_seed_begins_with_other_weights() -> None:
 
 
 def test_the_shipped_base_comes_without_parameters_only(tmp_path: Path) -> None:
-    assert materialize("miniature://base", tmp_path / "out") == base.base_path()
+    assert materialize("miniature://base", tmp_path / "out") == base_path()
     made = import_student("miniature://base", tmp_path)
-    assert (made.path / "model.safetensors").read_bytes() == (
-        base.base_path() / "model.safetensors"
-    ).read_bytes()
+    weights = base_path() / "model.safetensors"
+    assert (made.path / "model.safetensors").read_bytes() == weights.read_bytes()
     assert {*made.manifest.metrics} == {"num_files", "num_bytes"}
 
 

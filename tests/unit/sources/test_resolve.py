@@ -7,6 +7,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from spica.artifacts.code import module_digest
 from spica.artifacts.resolve import fingerprint, materialize
 from spica.errors import PrerequisiteError, RecipeError
 
@@ -59,6 +60,11 @@ def test_generated_data_is_written_anew_over_a_half_filled_folder(tmp_path: Path
 def test_generated_data_is_known_by_its_uri_and_the_shipped_base_by_its_bytes() -> None:
     assert fingerprint("miniature://mmmu?seed=1") == "generated"
     assert fingerprint("miniature://base").startswith("sha256:")
+
+
+def test_a_base_to_be_trained_is_known_by_the_trainers_code() -> None:
+    trainer = module_digest("spica.miniature.base")
+    assert fingerprint("miniature://base?size=small&seed=1") == f"code:{trainer}"
 
 
 @pytest.mark.parametrize(
