@@ -22,7 +22,7 @@ run: setup  ## the main job: the whole experiment in miniature, from nothing to 
 serve: setup  ## put the best model of the last run behind vLLM's OpenAI API
 	@$(VENV)/spica serve
 
-tables: setup  ## the paper's tables 2 to 6 in miniature, beside the paper's numbers: .spica/tables/tables.html (an hour)
+tables: setup  ## the paper's tables 2 to 6 in miniature, beside the paper's numbers: .spica/tables/tables.html
 	@$(VENV)/spica tables
 
 study: setup  ## the finding over three base models, at least 300 questions per cell: .spica/study/tables.html

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from spica.answers.proportion import Proportion
 from spica.artifacts.runs import Run
 from spica.artifacts.store import Store
+from spica.recipe.arms import ARM_TASKS, Arm
 from spica.report.headline import BENCHMARK_NAMES
 from spica.report.paper import OTHERS, TABLES
 from spica.report.stats import mean, percent
@@ -42,15 +43,18 @@ class Made(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A composed run that is finished."""
+    """A composed run: finished, or with a word on why it is not."""
 
     run: ComposedRun
-    run_id: str
-    wall_s: float
+    run_id: str = ""
+    """Empty where it is not finished."""
+    wall_s: float = 0.0
     """Of the last time it was run, which found in the store what was there."""
-    tasks: Sequence[Made]
-    report: Mapping[str, Any]
-    """Its report.json."""
+    tasks: Sequence[Made] = ()
+    report: Mapping[str, Any] = {}
+    """Its report.json; empty where it is not finished."""
+    unfinished: str = ""
+    """What failed, or that it has not run yet; empty where it is finished."""
 
 
 def result(run: ComposedRun, record: Run, report: Mapping[str, Any]) -> Result:
@@ -64,16 +68,24 @@ def result(run: ComposedRun, record: Run, report: Mapping[str, Any]) -> Result:
 
 
 def document(
-    tables: Mapping[str, Table], results: Sequence[Result], subject: str, profile: str, commit: str
+    tables: Mapping[str, Table], results: Sequence[Result], subject: str, profile: str, made_by: str
 ) -> dict[str, Any]:
-    """The content of tables.json. Accuracies and intervals are shares in 0..1, the paper's are percent."""
+    """The content of tables.json. Accuracies and intervals are shares in 0..1, the paper's are percent.
+
+    Args:
+        tables: by name.
+        results: of all runs that these tables need, finished or not.
+        subject: whose tables.
+        profile: under which they ran.
+        made_by: the sources that made the page; those of a run that was found in the store may be older.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "subject": subject,
         "miniature": subject == "miniature",
         "recipes": dict(SUBJECTS[subject]),
         "profile": profile,
-        "commit": commit,
+        "made_by": made_by,
         "tables": [_table(name, table, results, subject) for name, table in tables.items()],
         "runs": list(_runs(results)),
         **_shared(results),
@@ -81,16 +93,29 @@ def document(
 
 
 def own_cells(report: Mapping[str, Any], arm: str, columns: Columns) -> dict[str, dict[str, Any]]:
-    """One arm's cells by column: {accuracy, ci95, n, percent}; a mean has neither interval nor n."""
+    """One arm's cells by column: {accuracy, ci95, n, percent}; a mean has neither interval nor n.
+
+    Without cells where the report lacks the arm or the table.
+    """
     if columns == "steps":
-        return dict(_steps_cells(report["by_steps"].get(arm, {})))
-    found = report["table2" if columns == "benchmarks" else "table3"].get(arm, {})
+        return dict(_steps_cells(report.get("by_steps", {}).get(arm, {})))
+    found = report.get("table2" if columns == "benchmarks" else "table3", {}).get(arm, {})
     shares = {name: _proportion(cell) for name, cell in found.items() if name != "mean"}
     cells = {name: _cell(share) for name, share in shares.items()}
     if columns == "benchmarks" and shares:
         exact = mean([share.exact for share in shares.values()])
         cells["mean"] = {"accuracy": float(exact), "ci95": None, "n": None, "percent": percent(exact, 2)}
     return cells
+
+
+def num_trained(report: Mapping[str, Any], arm: Arm) -> int | None:
+    """Rows that an arm was trained on, those for validation left out; None where the report has no data."""
+    task = ARM_TASKS[arm]
+    cards = [report.get("data_cards", {}).get(f"dataset-{part}") for part in task.split("+")]
+    if not all(cards):
+        return None
+    num: int = sum(card["num_rows"] - card["num_val"] for card in cards if card)
+    return num
 
 
 def _steps_cells(by_modality: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -154,15 +179,17 @@ def _row(
         "run": found.run.name,
         "run_id": found.run_id,
         "digest": _digest(found.run),
+        "num_trained": num_trained(found.report, row.arm),
         "cells": {key: {"ours": ours.get(key), "paper": paper.get(key)} for key in COLUMNS[columns]},
     }
 
 
 def _means(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """By arm: mean, lowest and highest over the runs that have it."""
+    """By arm: mean, lowest and highest over the finished runs that have it."""
     by_arm: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        by_arm.setdefault(row["arm"], []).append(row["cells"])
+        if row["run_id"]:
+            by_arm.setdefault(row["arm"], []).append(row["cells"])
     return [
         {
             "arm": arm,
@@ -197,6 +224,7 @@ def _runs(results: Sequence[Result]) -> Iterator[dict[str, Any]]:
             "digest": _digest(one.run),
             "arms": list(one.run.arms),
             "rows": [f"{asked.table}: {asked.row.label}" for asked in one.run.rows],
+            "unfinished": one.unfinished,
             "wall_s": one.wall_s,
             "num_tasks": len(one.tasks),
             "num_executed": sum(not task.cached for task in one.tasks),
@@ -211,6 +239,7 @@ def _shared(results: Sequence[Result]) -> dict[str, Any]:
     tasks = [task for one in results for task in one.tasks]
     artifacts = {(task.task, task.key): task.made_s for task in tasks}
     return {
+        "num_finished": sum(not one.unfinished for one in results),
         "num_tasks": len(tasks),
         "num_artifacts": len(artifacts),
         "artifacts_s": round(sum(artifacts.values()), 1),

@@ -2,7 +2,8 @@
 
 A file of pipelines/recipes/tables lists rows. A row takes the recipe of its size, merges its change over it
 (mappings are merged, everything else is replaced) and names the arm that answers for it. Rows of all tables
-whose recipes come out equal are one run, which compares the arms of them all.
+whose recipes come out equal are one run, which compares the arms of them all. A row of the base, which is not
+trained, takes any run that asks it the same.
 """
 
 import json
@@ -149,6 +150,7 @@ def compose(names: Iterable[str], subject: str) -> list[ComposedRun]:
         if key not in runs:
             runs[key] = ComposedRun(_name(asked, subject, {run.name for run in runs.values()}))
         runs[key].rows.append(asked)
+    runs = _without_idle(runs)
     faults: list[Fault] = []
     for run in runs.values():
         try:
@@ -192,6 +194,28 @@ def _asked(names: Iterable[str], subject: str) -> Iterator[Asked]:
                 continue
             value = merged(merged(_without_claims(recipe), common), own)
             yield Asked(name, row, value, f"tables/{name}.yaml:{line}")
+
+
+def _without_idle(runs: dict[str, ComposedRun]) -> dict[str, ComposedRun]:
+    """Give rows of the base alone to the first run that trains and asks the base the same."""
+    trains = {key: run for key, run in runs.items() if any(asked.row.arm != "base" for asked in run.rows)}
+    by_base = {_of_base(run.rows[0].value): run for run in reversed(trains.values())}
+    for key, run in runs.items():
+        if key not in trains and (other := by_base.get(_of_base(run.rows[0].value))):
+            other.rows += run.rows
+        else:
+            trains[key] = run
+    return {key: trains[key] for key in runs if key in trains}
+
+
+def _of_base(value: Mapping[str, Any]) -> str:
+    """What the base's answers hang on: all of a recipe but who teaches what, and how it is trained on."""
+    parts = {key: part for key, part in value.items() if key not in ("distill", "dataset", "sft")}
+    if isinstance(models := parts.get("models"), dict):
+        parts["models"] = {key: part for key, part in models.items() if key != "teachers"}
+    if isinstance(sources := parts.get("sources"), dict):
+        parts["sources"] = {key: part for key, part in sources.items() if key not in ("text", "visual")}
+    return json.dumps(parts, sort_keys=True)
 
 
 @cache

@@ -4,7 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,7 +38,7 @@ def tables(
     ] = None,
 ) -> None:
     """Run the recipes of the paper's tables, equal ones once, and set its numbers beside ours."""
-    from spica.artifacts.disk import disk_faults
+    from spica.artifacts.disk import atomic_file, disk_faults
     from spica.artifacts.workspace import state_folder
     from spica.errors import Fault, RecipeError
     from spica_pipelines.cells import as_json, document
@@ -56,39 +56,68 @@ def tables(
         if recipes is not None:
             _write_recipes(runs, folder)
             return
+    page = folder / "tables.html"
+    chosen_tables = {name: read_table(name)[0] for name in chosen}
+    made_by = _sources()
+
+    def write(results: Sequence["Result"]) -> None:
+        content = document(chosen_tables, results, subject, profile, made_by)
+        for path, text in ((folder / "tables.json", as_json(content)), (page, render(content))):
+            with atomic_file(path) as file:
+                file.write(text.encode())
+
     try:
-        results = _run_all(runs, profile)
+        exit_code = _run_all(runs, profile, write)
     except KeyboardInterrupt as stop:
         command = shlex.join(["spica", *sys.argv[1:]])
         kept = str(stop) or "what was finished is kept"
         print(f"spica: stopped; {kept}, and this goes on from there: {command}", file=sys.stderr)
         sys.exit(_STOPPED)
-    content = document({name: read_table(name)[0] for name in chosen}, results, subject, profile, _commit())
-    with disk_faults(folder):
-        (folder / "tables.json").write_text(as_json(content), encoding="utf-8")
-        (folder / "tables.html").write_text(render(content), encoding="utf-8")
-    print(
-        f"{len(results)} runs: {content['num_tasks']} tasks are {content['num_artifacts']} artifacts, "
-        f"each made once; {folder / 'tables.html'}"
-    )
+    print(page)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
-def _run_all(runs: Sequence["ComposedRun"], profile: str) -> list["Result"]:
+def _run_all(runs: Sequence["ComposedRun"], profile: str, write: Callable[[Sequence["Result"]], None]) -> int:
+    """Run one after another and write after each; returns the exit code of the first that failed, or 0.
+
+    What no run can do without (the lock, room on the disk) ends it all; after other failures it goes on.
+    """
+    from spica.errors import PrerequisiteError, SpicaError
+    from spica_pipelines.cells import Result
+
+    results = {run.name: Result(run, unfinished="has not run yet") for run in runs}
+    exit_code = 0
+    for number, run in enumerate(runs, 1):
+        print(f"run {number} of {len(runs)}: {run.name} ({', '.join(run.arms)})", flush=True)
+        try:
+            results[run.name] = _run_one(run, profile)
+        except SpicaError as error:
+            words = "; ".join(f"{fault.where}: {fault.found}" for fault in error.faults)
+            results[run.name] = Result(run, unfinished=f"failed: {words}")
+            exit_code = exit_code or error.exit_code
+            print("\n\n".join(map(str, error.faults)), file=sys.stderr, flush=True)
+            if isinstance(error, PrerequisiteError):
+                write([*results.values()])
+                break
+        write([*results.values()])
+    num_finished = sum(not one.unfinished for one in results.values())
+    print(f"{num_finished} of {len(runs)} runs finished")
+    return exit_code
+
+
+def _run_one(run: "ComposedRun", profile: str) -> "Result":
     from spica.artifacts.runs import list_runs
     from spica.artifacts.workspace import state_folder
     from spica.recipe.load import parse_recipe, under_profile
     from spica_pipelines.cells import result
     from spica_pipelines.local import run_locally
 
-    results = []
-    for number, run in enumerate(runs, 1):
-        print(f"run {number} of {len(runs)}: {run.name} ({', '.join(run.arms)})", flush=True)
-        resolved = under_profile(parse_recipe(run.text, run.name), profile, run.name)
-        made = run_locally(resolved, run.text)
-        record = next(one for one in list_runs(state_folder()) if one.recipe == run.name)
-        report = json.loads((made["report"].path / "report.json").read_text(encoding="utf-8"))
-        results.append(result(run, record, report))
-    return results
+    resolved = under_profile(parse_recipe(run.text, run.name), profile, run.name)
+    made = run_locally(resolved, run.text)
+    record = next(one for one in list_runs(state_folder()) if one.recipe == run.name)
+    report = json.loads((made["report"].path / "report.json").read_text(encoding="utf-8"))
+    return result(run, record, report)
 
 
 def _write_recipes(runs: Sequence["ComposedRun"], folder: Path) -> None:
@@ -98,14 +127,17 @@ def _write_recipes(runs: Sequence["ComposedRun"], folder: Path) -> None:
         print(f"{path}: {', '.join(run.arms)}; {len(run.rows)} rows")
 
 
-def _commit() -> str:
-    """What git calls the sources that run; the version where they lie in no checkout."""
+def _sources() -> str:
+    """The commit of the sources that run, where git tracks them; else Spica's version."""
     from importlib.metadata import version
 
+    file = Path(__file__).resolve()
+    track = ["git", "ls-files", "--error-unmatch", file.name]
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     with suppress(OSError, subprocess.CalledProcessError):
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-        here = Path(__file__).parent
-        return subprocess.run(command, cwd=here, check=True, capture_output=True, text=True).stdout.strip()
+        for command in (track, describe):
+            said = subprocess.run(command, cwd=file.parent, check=True, capture_output=True, text=True).stdout
+        return f"commit {said.strip()}"
     return f"version {version('spica')}"
 
 
@@ -115,23 +147,26 @@ def diff(
     paper: Annotated[str, typer.Option(help="table2 or table3.")] = "table2",
     size: Annotated[
         str | None,
-        typer.Option(help="72B or 7B: whose rows of the paper; by the recipe's name when left out."),
+        typer.Option(help="72B or 7B: whose rows of the paper; left out: by the recipe's name, if known."),
     ] = None,
 ) -> None:
     """Compare a run's cells with the paper's: 0 when each is within +-0.6 or our interval, else 4.
 
-    A report whose prompts, split, sampling or token limit are not the paper's is refused (exit code 1).
+    Scored as the authors' code does where it was published. A report whose prompts, split, sampling or token
+    limit are not the paper's, or that lacks a judge, is refused (exit code 1); what is known to differ all
+    the same is printed.
     """
-    from spica_pipelines.published import compare, read_report, require_suite
+    from spica.report.paper import NOISE
+    from spica_pipelines.published import compare, known_differences, read_report, require_suite, size_of
 
     content = read_report(report)
+    size = size_of(content.recipe, paper, size)
     require_suite(content, str(report))
-    size = size or ("7B" if "7b" in content["recipe"] else "72B")
-    compared = compare(content, paper, size)
-    print(f"{report}: {paper}, {size}, judged by {content['suite']['judge'] or 'rules alone'}")
-    for cell in compared:
-        print(cell)
+    compared = compare(content, paper, size, str(report))
+    print(f"{report}: {content.recipe}, {paper}, {size}")
+    for line in (*compared, *known_differences(content, compared)):
+        print(line)
     differing = sum(cell.differs for cell in compared)
-    print(f"{len(compared)} cells, {differing} differ; the paper's own noise is +-0.6")
+    print(f"{len(compared)} cells, {differing} differ; +-{NOISE} is a convention, not a measured noise")
     if differing:
         raise typer.Exit(DIFFERS)

@@ -17,10 +17,11 @@ def suite(
     Args:
         slice: names the arms, which share one evaluation, and the headline's repetition penalty.
         base: the base's accuracy by benchmark, whose items all arms answered.
-        manifests: of the evaluate tasks.
+        manifests: of the evaluate tasks, and of the student, who states the size of pictures for all arms.
     """
     ran = manifests[f"evaluate-{ARM_TASKS[slice.arms[0]]}"].slice
     prompt, evaluate = ran["prompt"], ran["evaluate"]
+    student = manifests["student"].slice.get("student", {}) if "student" in manifests else {}
     return {
         "system": prompt["system"],
         "prefix": prompt["prefix"],
@@ -29,6 +30,7 @@ def suite(
         "top_p": evaluate["top_p"],
         "repetition_penalty": slice.headline_repetition_penalty,
         "max_tokens": evaluate["max_tokens"],
+        "max_pixels": student.get("max_pixels"),
         "num_rows": {name: cell.n for name, cell in base.items()},
         "judge": evaluate["judge"] and evaluate["judge"]["model"],
     }

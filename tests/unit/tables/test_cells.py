@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from spica_pipelines.cells import Made, Result, document, own_cells
+from spica_pipelines.cells import Made, Result, document, num_trained, own_cells
 from spica_pipelines.tables import ComposedRun, compose, read_table
 from spica_pipelines.tables_page import as_printed, render
 
@@ -12,6 +12,11 @@ def cell(num_correct: int, n: int) -> dict[str, Any]:
 
 
 REPORT: dict[str, Any] = {
+    "data_cards": {
+        "dataset-d_t": {"num_rows": 3587, "num_val": 64},
+        "dataset-control": {"num_rows": 3000, "num_val": 64},
+        "dataset-d_sd": {"num_rows": 975, "num_val": 75},
+    },
     "table2": {
         arm: {
             "mathverse": cell(353, 1000),
@@ -48,7 +53,7 @@ def content(*names: str) -> dict[str, Any]:
         results([*names]),
         "miniature",
         "laptop",
-        "0123abc",
+        "commit 0123abc",
     )
 
 
@@ -69,6 +74,56 @@ def test_the_papers_own_counts_give_the_papers_own_percent() -> None:
 def test_an_arm_that_a_report_lacks_has_no_cells() -> None:
     for columns in ("benchmarks", "difficulty", "steps"):
         assert own_cells(REPORT, "D_T+D_QVQ", columns) == {}  # type: ignore[arg-type]  # a loop over literals
+
+
+def test_rows_are_those_that_are_trained_on_and_a_unions_are_those_of_both() -> None:
+    assert [num_trained(REPORT, arm) for arm in ("D_T", "control", "D_SD", "D_T+D_SD", "D_QVQ")] == [
+        3523,
+        2936,
+        900,
+        4423,
+        900,
+    ]
+    assert num_trained(REPORT, "base") is None
+    assert num_trained({}, "D_T") is None
+
+
+def test_every_table_has_the_number_of_rows_beside_each_line() -> None:
+    page = render(content("table5", "table6", "study"))
+
+    assert page.count('<th scope="col" class="num">Rows</th>') == 3
+    assert page.count('<td class="num">3\N{NARROW NO-BREAK SPACE}523</td>') == 6 + 3
+    assert page.count('<td class="num">4\N{NARROW NO-BREAK SPACE}423</td>') == 3
+    assert "differ in number of rows" in page
+
+
+def test_rows_of_a_run_that_failed_show_dashes_and_the_runs_table_says_why() -> None:
+    runs = results(["table4"])
+    failed = [one._replace(run_id="", tasks=[], report={}, unfinished="failed: disk: <full>") for one in runs]
+    made = document(
+        {"table4": read_table("table4")[0]}, [*runs[:1], *failed[1:]], "miniature", "laptop", "commit 0123abc"
+    )
+
+    rows = made["tables"][0]["rows"]
+    assert [bool(row["cells"]["mmmu"]["ours"]) for row in rows] == [True, True, False, False]
+    assert rows[3]["cells"]["mmmu"]["paper"] == 39.8
+    assert (made["num_finished"], made["runs"][2]["unfinished"]) == (1, "failed: disk: <full>")
+    page = render(made)
+    assert page.count("failed: disk: &lt;full&gt;") == 2
+    assert "1 of 3 runs are finished; cells of the others show a dash" in page
+
+
+def test_the_studys_means_leave_out_a_base_that_is_not_finished() -> None:
+    runs = results(["study"])
+    late = runs[2]._replace(run_id="", tasks=[], report={}, unfinished="has not run yet")
+    made = document({"study": read_table("study")[0]}, [*runs[:2], late], "miniature", "laptop", "v")
+
+    assert [(mean["arm"], mean["num_runs"]) for mean in made["tables"][0]["means"]] == [
+        ("base", 2),
+        ("control", 2),
+        ("D_T", 2),
+    ]
+    assert "has not run yet" in render(made)
 
 
 def test_steps_2_to_6_are_pooled_over_their_questions() -> None:
@@ -117,7 +172,7 @@ def test_the_page_says_miniature_over_our_numbers_and_in_every_row() -> None:
 
 def test_a_page_of_real_runs_does_not_say_miniature() -> None:
     runs = [Result(run, "id", 1.0, [], REPORT) for run in compose(["table3"], "virgo-72b")]
-    made = document({"table3": read_table("table3")[0]}, runs, "virgo-72b", "cluster64", "0123abc")
+    made = document({"table3": read_table("table3")[0]}, runs, "virgo-72b", "cluster64", "commit 0123abc")
 
     assert "miniature" not in render(made).partition("</style>")[2].lower()
     assert "virgo-72b (cluster64)" in render(made)
@@ -125,7 +180,7 @@ def test_a_page_of_real_runs_does_not_say_miniature() -> None:
 
 def test_a_page_loads_nothing_and_escapes_every_text() -> None:
     made = content("table3")
-    made["commit"] = "<script>alert(1)</script>"
+    made["made_by"] = "<script>alert(1)</script>"
 
     page = render(made)
 

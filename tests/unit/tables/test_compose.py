@@ -90,15 +90,32 @@ def test_a_row_whose_change_leaves_a_subject_out_is_not_a_row_of_it() -> None:
     assert compose(["study"], "virgo-7b") == []
 
 
-def test_a_base_row_alone_takes_d_t_along() -> None:
-    names = {run.name: run.arms for run in compose(["table4"], "virgo-7b")}
+def test_a_base_row_takes_a_run_that_trains_anyway_and_asks_the_base_the_same() -> None:
+    runs = compose(["table4"], "virgo-7b")
 
-    assert names == {
-        "tables-7b": ("base", "D_T"),
+    assert {run.name: run.arms for run in runs} == {
         "table4-7b-0-2000": ("base", "D_T"),
         "table4-7b-2000-4000": ("base", "D_T"),
         "table4-7b-4000-8000": ("base", "D_T"),
     }
+    assert run_of(runs, "table4", "base", "7B") is runs[0]
+
+
+def test_a_base_row_whose_base_is_asked_in_another_way_keeps_a_run_of_its_own(table_file: Path) -> None:
+    table_file.write_text("""
+title: mine
+columns: benchmarks
+rows:
+  - {label: a, size: 72B, arm: base, change: {miniature: {evaluate: {max_tokens: 80}}}}
+  - {label: b, size: 72B, arm: base, change: {miniature: {seed: 9}}}
+  - {label: c, size: 72B, arm: base, change: {miniature: {sft: {epochs: 1}}}}
+  - {label: d, size: 72B, arm: D_T}
+""")
+
+    runs = compose(["mine"], "miniature")
+
+    assert [[asked.row.label for asked in run.rows] for run in runs] == [["a"], ["b"], ["d", "c"]]
+    assert [run.arms for run in runs] == [("base", "D_T")] * 3
 
 
 def test_table_6_medium_of_virgo_72b_is_table_2s_union_run() -> None:
