@@ -93,7 +93,7 @@ def make(spec: Spec, folder: Path) -> PromptRow:
     """Draws and writes a row's pictures, and words its question."""
     rng = np.random.default_rng([7, spec.seed])
     from_template = spec.benchmark in ("train", "mathverse") or (
-        spec.benchmark == "mathvision" and rng.random() < 0.1
+        spec.benchmark == "mathvision" and rng.random() < 0.02
     )
     text = question(rng, spec.kind) if from_template else problem(rng)
     drawing = np.random.default_rng([8, spec.seed if spec.drawn_by < 0 else spec.drawn_by])

@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spica.dataset.likeness import likeness
-from spica.dataset.placing import ALL, place
+from spica.dataset.placing import ALL, correlations, cut, place
 from spica.dataset.prints import Floats, Near, Places, Prints, near, prints_of
 
-MIN_SMALL_CORRELATION = 0.4
-MIN_ROUGH_CORRELATION = 0.6
-"""Of 24 and of 48 pixels squared."""
+MIN_SMALL_CORRELATION = 0.6
+"""Of 24 pixels squared."""
+MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION = 0.6, 0.9
+"""Of 48 pixels squared: where in between depends on how fine the picture is."""
 MIN_WHOLE_LIKENESS = 0.97
 """Of the prints of uncropped pictures."""
 
-_MAX_PLACES = 2
+_MAX_PLACES = 3
+_MOVED = 0.4
+"""Pixels of 48 by which the place may be off."""
+_ROUGH_NOISE = 0.08
 _SAME_PLACE = 0.01
 _BLOCK = 256
 
@@ -102,7 +107,6 @@ def same(
     Raises:
         OSError: A picture cannot be read any more.
     """
-
     found: dict[Pair, float] = {}
 
     def compare(candidate: Candidate) -> None:
@@ -126,12 +130,12 @@ def _placed(
 ) -> Iterable[tuple[int, int, Floats]]:
     """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
     flat = ~parts.lows[found.part].any(axis=1)
-    small, correlations = _place(parts, wholes, found, (24, 4), pool)
-    kept = (correlations >= MIN_SMALL_CORRELATION) | flat
-    kept &= _is_among_best(found, correlations)
+    small, fits = _place(parts, wholes, found, (24, 4), pool)
+    kept = (fits >= MIN_SMALL_CORRELATION) | flat
+    kept &= _is_among_best(found, fits)
     found = Near(found.part[kept], found.whole[kept], small[kept])
-    rough, correlations = _place(parts, wholes, found, (48, 3), pool)
-    kept = (correlations >= MIN_ROUGH_CORRELATION) | flat[kept]
+    rough, fits = _place(parts, wholes, found, (48, 6), pool)
+    kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat[kept]
     pairs: dict[Pair, list[Floats]] = {}
     for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
         others = pairs.setdefault((int(part), int(whole)), [])
@@ -154,9 +158,22 @@ def _place(
     return np.concatenate([sides for sides, _ in done]), np.concatenate([each for _, each in done])
 
 
-def _is_among_best(found: Near, correlations: Floats) -> np.typing.NDArray[np.bool_]:
+def _rough_bounds(wholes: Prints, places: Places, sides: Floats) -> Floats:
+    """Shape (n,): how well a window fits at least, given how well it fits itself when moved a little."""
+    bounds = np.zeros(len(places), dtype=np.float32)
+    for start in range(0, len(places), _BLOCK):
+        those = slice(start, start + _BLOCK)
+        greys, at = wholes.greys[places[those]].astype(np.float32), sides[those]
+        size = np.repeat(at[:, 1::2] - at[:, ::2], 2, axis=1)
+        moves = (_MOVED / 48 * size * np.float32([1, 1, sign, sign]) for sign in (1, -1))
+        window = cut(greys, at, 48)
+        bounds[those] = np.min([correlations(window, cut(greys, at + move, 48)) for move in moves], axis=0)
+    return np.clip(bounds - _ROUGH_NOISE, MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION)
+
+
+def _is_among_best(found: Near, fits: Floats) -> NDArray[np.bool_]:
     """The first places of each pair by correlation."""
-    order = np.lexsort((-correlations, found.whole, found.part))
+    order = np.lexsort((-fits, found.whole, found.part))
     part, whole = found.part[order], found.whole[order]
     is_first = np.ones(len(order), dtype=bool)
     is_first[_MAX_PLACES:] = (part[_MAX_PLACES:] != part[:-_MAX_PLACES]) | (

@@ -33,6 +33,7 @@ _REST = 0.025
 _NOISE = 0.04
 """Likeness that JPEG of quality 30 and the rounding of a crop's sides to pixels cost beside that."""
 _MIN_BOUND, _MAX_BOUND = 0.6, 0.92
+_FINE_BOUND, _NUM_FINE = 0.82, 12
 _BLOCK = 16
 _PAIRS = [(start, 1.0 - end) for start in CUTS for end in CUTS]
 _MIDDLE = [(0.07, 0.93)] + [(0.07 + a, 0.93 + b) for a in (-_REST, _REST) for b in (-_REST, _REST)]
@@ -108,21 +109,27 @@ def _near(parts: Prints, wholes: Prints, those_parts: Places, those_wholes: Plac
     windows = _cosines(greys, _PAIRS)
     likenesses = (windows.reshape(-1, windows.shape[2]) @ lows.T).reshape(*windows.shape[:2], -1)
     both_flat = ~wholes.lows[those_wholes].any(axis=1)[:, None] & ~lows.any(axis=1)
-    i, j = np.nonzero((likenesses.max(axis=1) >= _bounds(greys)[:, None]) | both_flat)
-    pair, window = _likely_windows(likenesses[i, :, j])
+    bounds = _bounds(greys)
+    i, j = np.nonzero((likenesses.max(axis=1) >= bounds[:, None]) | both_flat)
+    pair, window = _likely_windows(likenesses[i, :, j], bounds[i])
     spans = np.array(_PAIRS, dtype=np.float32)
     sides = np.concatenate([spans[window % len(_PAIRS)], spans[window // len(_PAIRS)]], axis=1)
     return Near(those_parts[j[pair]], those_wholes[i[pair]], sides)
 
 
-def _likely_windows(likenesses: Floats) -> tuple[Places, Places]:
-    """Rows and windows: the most similar ones for each upper and each left side, since tables repeat."""
+def _likely_windows(likenesses: Floats, bounds: Floats) -> tuple[Places, Places]:
+    """Rows and windows: the most similar ones for each upper and each left side, since tables repeat.
+
+    Fine structure makes a window's neighbours poor guides: such pictures get more of the most similar ones.
+    """
     num = len(CUTS)
     windows = np.arange(num**4).reshape((num,) * 4)  # top, bottom, left, right
     chosen = np.zeros(likenesses.shape, dtype=bool)
     rows = np.arange(len(likenesses))
     for those in (*windows.reshape(num, -1), *windows.transpose(2, 0, 1, 3).reshape(num, -1)):
         chosen[rows, those[likenesses[:, those].argmax(axis=1)]] = True
+    fine = rows[bounds < _FINE_BOUND]
+    chosen[fine[:, None], np.argpartition(-likenesses[fine], _NUM_FINE, axis=1)[:, :_NUM_FINE]] = True
     row, window = np.nonzero(chosen)
     return row, window
 
