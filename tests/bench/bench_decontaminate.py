@@ -3,9 +3,8 @@
 5,000 clean training rows with pictures and 800 planted near-duplicates are looked up among as many rows as
 the four benchmarks have (3,940 + 3,040 + 6,728 + 900). The gate: every plant found, no clean row flagged. The
 clock runs around `find`: decoding all pictures, printing, looking up, comparing. Rows and pictures are made
-by seed (drawn.py): diagrams, charts, tables, scenes, plots, photographs, pages, the miniature's cells, with questions
-from templates, so that thousands of clean rows share their words, or the kind of their picture, with test
-rows. Thresholds were tuned on seed 0; another one is a test of them.
+by seed (drawn.py) with questions from templates, so that thousands of clean rows share their words, or the
+kind of their picture, with test rows. Thresholds were tuned on seed 0; another seed is a test of them.
 
 MEASURED on what is drawn here, not on the benchmarks' own files.
 """

@@ -14,7 +14,8 @@ from spica.dataset.prints import FLAT, Floats
 
 MIN_CORRELATION = 0.8
 MIN_BLOCK_CORRELATION = 0.75
-"""Reached by 80 % of the blocks that show anything; tables that share their lines alone have less."""
+"""Reached by 80 % of the blocks that show anything; tables that share their lines alone have less, but for
+those with few small digits in just the same grid (0.8): these are taken for one another."""
 MAX_COLOUR_DISTANCE = 24.0
 """Mean absolute difference of aligned pictures, of 255."""
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spica.dataset.likeness import likeness
 from spica.dataset.placing import ALL, correlations, cut, place
-from spica.dataset.prints import Floats, Near, Places, Prints, near, prints_of
+from spica.dataset.prints import SIDE, Floats, Near, Places, Prints, near, prints_of
 
 MIN_SMALL_CORRELATION = 0.6
 """Of 24 pixels squared."""
@@ -149,13 +149,19 @@ def _place(
 ) -> tuple[Floats, Floats]:
     def block(start: int) -> tuple[Floats, Floats]:
         part, whole, sides = (array[start : start + _BLOCK] for array in found)
-        ours, theirs = parts.greys[part].astype(np.float32), wholes.greys[whole].astype(np.float32)
+        ours, theirs = (_pixels(*each, scale[0]) for each in ((parts, part), (wholes, whole)))
         return place(ours, theirs, sides, (scale,))
 
     done = list(pool.map(block, range(0, len(found.part), _BLOCK)))
     if not done:
         return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
     return np.concatenate([sides for sides, _ in done]), np.concatenate([each for _, each in done])
+
+
+def _pixels(prints: Prints, places: Places, num: int) -> Floats:
+    """Grey pixels of pictures, twice as coarse where fewer are asked for."""
+    grey: Floats = prints.greys[places].astype(np.float32)
+    return grey if 2 * num > SIDE else 0.25 * sum(grey[:, y::2, x::2] for y in (0, 1) for x in (0, 1))
 
 
 def _rough_bounds(wholes: Prints, places: Places, sides: Floats) -> Floats:
