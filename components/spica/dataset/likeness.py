@@ -1,6 +1,5 @@
 """Whether two pictures are one and the same: one is laid into the other and compared in detail."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -44,35 +43,33 @@ class Likeness(NamedTuple):
         )
 
 
-def likeness(part: Path, whole: Path, sides: Sequence[Sequence[float]] = (ALL,)) -> Likeness:
+def likeness(part: Path, whole: Path, sides: Floats = ALL) -> Likeness:
     """How alike a picture is to a window of another one.
 
     Args:
         part: A picture file.
         whole: Another one.
-        sides: Where in it the part lies, roughly; the best of several places counts.
+        sides: Shape (n, 4), where in it the part lies, roughly; the best of several places counts.
 
     Raises:
         OSError: One of them cannot be read.
     """
     one, other = _detail(part), _detail(whole)
-    best, correlation, blocks = np.float32([ALL]), 1.0, []
+    best, correlation = ALL, 1.0
+    blocks: list[float] = []
     if max(one.grey.std(), other.grey.std()) >= FLAT:  # else nothing is drawn, and colour alone can tell
-        starts = np.array(sides, dtype=np.float32)
         ours, theirs = (
-            np.broadcast_to(each.grey.astype(np.float32), (len(starts), _DETAIL, _DETAIL))
+            np.broadcast_to(each.grey.astype(np.float32), (len(sides), _DETAIL, _DETAIL))
             for each in (one, other)
         )
-        places, found = place(ours, theirs, starts, ((_COARSE, 4),))
+        places, found = place(ours, theirs, sides, ((_COARSE, 4),))
         best, correlation = places[[found.argmax()]], float(found.max())
         if correlation < MIN_COARSE_CORRELATION:
             return Likeness(correlation, 0.0, 0.0)
         best, found = place(ours[:1], theirs[:1], best, ((_FINE, 3),))
         correlation = float(found[0])
-        blocks = _block_correlations(
-            cut(ours[:1], np.float32([ALL]), _FINE)[0], cut(theirs[:1], best, _FINE)[0]
-        )
-    colours = cut(one.coloured.astype(np.float32), np.float32([ALL] * 3), _COLOURED)
+        blocks = _block_correlations(cut(ours[:1], ALL, _FINE)[0], cut(theirs[:1], best, _FINE)[0])
+    colours = cut(one.coloured.astype(np.float32), np.repeat(ALL, 3, axis=0), _COLOURED)
     colours -= cut(other.coloured.astype(np.float32), np.repeat(best, 3, axis=0), _COLOURED)
     return Likeness(
         correlation=correlation,

@@ -92,7 +92,7 @@ def whole_pairs(ours: Pictures, theirs: Pictures) -> list[Candidate]:
         likenesses = ours.prints.lows[start : start + _BLOCK] @ theirs.prints.lows.T
         for i, j in enumerate(likenesses.argmax(axis=1)):
             if likenesses[i, j] >= MIN_WHOLE_LIKENESS:
-                pairs.append(Candidate((start + i, int(j)), False, np.float32([ALL])))
+                pairs.append(Candidate((start + i, int(j)), False, ALL))
     return pairs
 
 
@@ -129,7 +129,7 @@ def _placed(
     parts: Prints, wholes: Prints, found: Near, pool: ThreadPoolExecutor
 ) -> Iterable[tuple[int, int, Floats]]:
     """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
-    flat = ~parts.lows[found.part].any(axis=1)
+    flat: NDArray[np.bool_] = ~np.any(parts.lows[found.part], axis=1)
     small, fits = _place(parts, wholes, found, (24, 4), pool)
     kept = (fits >= MIN_SMALL_CORRELATION) | flat
     kept &= _is_among_best(found, fits)
@@ -148,9 +148,10 @@ def _place(
     parts: Prints, wholes: Prints, found: Near, scale: tuple[int, int], pool: ThreadPoolExecutor
 ) -> tuple[Floats, Floats]:
     def block(start: int) -> tuple[Floats, Floats]:
-        part, whole, sides = (array[start : start + _BLOCK] for array in found)
-        ours, theirs = (_pixels(*each, scale[0]) for each in ((parts, part), (wholes, whole)))
-        return place(ours, theirs, sides, (scale,))
+        those = slice(start, start + _BLOCK)
+        ours = _pixels(parts, found.part[those], scale[0])
+        theirs = _pixels(wholes, found.whole[those], scale[0])
+        return place(ours, theirs, found.sides[those], (scale,))
 
     done = list(pool.map(block, range(0, len(found.part), _BLOCK)))
     if not done:
@@ -161,7 +162,10 @@ def _place(
 def _pixels(prints: Prints, places: Places, num: int) -> Floats:
     """Grey pixels of pictures, twice as coarse where fewer are asked for."""
     grey: Floats = prints.greys[places].astype(np.float32)
-    return grey if 2 * num > SIDE else 0.25 * sum(grey[:, y::2, x::2] for y in (0, 1) for x in (0, 1))
+    if 2 * num > SIDE:
+        return grey
+    halved: Floats = grey.reshape(len(grey), SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
+    return halved
 
 
 def _rough_bounds(wholes: Prints, places: Places, sides: Floats) -> Floats:
@@ -171,9 +175,11 @@ def _rough_bounds(wholes: Prints, places: Places, sides: Floats) -> Floats:
         those = slice(start, start + _BLOCK)
         greys, at = wholes.greys[places[those]].astype(np.float32), sides[those]
         size = np.repeat(at[:, 1::2] - at[:, ::2], 2, axis=1)
-        moves = (_MOVED / 48 * size * np.float32([1, 1, sign, sign]) for sign in (1, -1))
+        shifts = np.array([[1, 1, 1, 1], [1, 1, -1, -1]], dtype=np.float32) * (_MOVED / 48)
         window = cut(greys, at, 48)
-        bounds[those] = np.min([correlations(window, cut(greys, at + move, 48)) for move in moves], axis=0)
+        bounds[those] = np.min(
+            [correlations(window, cut(greys, at + size * shift, 48)) for shift in shifts], axis=0
+        )
     return np.clip(bounds - _ROUGH_NOISE, MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION)
 
 

@@ -97,18 +97,18 @@ def near(
                 yield those_parts, those_wholes[start : start + _BLOCK]
 
     none = Near(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, 4), np.float32))
-    found = pool.map(lambda block: _near(parts, wholes, *block), blocks())
-    together = Near(*(np.concatenate(arrays) for arrays in zip(none, *found, strict=True)))
-    rows = np.column_stack([together.part, together.whole, together.sides])
-    first = np.unique(rows, axis=0, return_index=True)[1]
-    return Near(*(array[first] for array in together))
+    found = [none, *pool.map(lambda block: _near(parts, wholes, *block), blocks())]
+    part, whole = (np.concatenate([each[k] for each in found]) for k in (0, 1))
+    sides = np.concatenate([each.sides for each in found])
+    first = np.unique(np.column_stack([part, whole, sides]), axis=0, return_index=True)[1]
+    return Near(part[first], whole[first], sides[first])
 
 
 def _near(parts: Prints, wholes: Prints, those_parts: Places, those_wholes: Places) -> Near:
     greys, lows = wholes.greys[those_wholes], parts.lows[those_parts]
     windows = _cosines(greys, _PAIRS)
     likenesses = (windows.reshape(-1, windows.shape[2]) @ lows.T).reshape(*windows.shape[:2], -1)
-    both_flat = ~wholes.lows[those_wholes].any(axis=1)[:, None] & ~lows.any(axis=1)
+    both_flat = np.logical_not(np.logical_or.outer(wholes.lows[those_wholes].any(axis=1), lows.any(axis=1)))
     bounds = _bounds(greys)
     i, j = np.nonzero((likenesses.max(axis=1) >= bounds[:, None]) | both_flat)
     pair, window = _likely_windows(likenesses[i, :, j], bounds[i])
