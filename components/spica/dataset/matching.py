@@ -132,14 +132,14 @@ def _placed(
     flat: NDArray[np.bool_] = ~np.any(parts.lows[found.part], axis=1)
     small, fits = _place(parts, wholes, found, (24, 4), pool)
     kept = (fits >= MIN_SMALL_CORRELATION) | flat
-    kept &= _is_among_best(found, fits)
+    kept &= _is_among_best(found._replace(sides=small), fits)
     found = Near(found.part[kept], found.whole[kept], small[kept])
     rough, fits = _place(parts, wholes, found, (48, 6), pool)
     kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat[kept]
     pairs: dict[Pair, list[Floats]] = {}
     for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
         others = pairs.setdefault((int(part), int(whole)), [])
-        if all(np.abs(sides - other).max() > _SAME_PLACE for other in others):
+        if _is_new(sides, others):
             others.append(sides)
     return [(part, whole, np.stack(sides)) for (part, whole), sides in pairs.items()]
 
@@ -184,13 +184,16 @@ def _rough_bounds(wholes: Prints, places: Places, sides: Floats) -> Floats:
 
 
 def _is_among_best(found: Near, fits: Floats) -> NDArray[np.bool_]:
-    """The first places of each pair by correlation."""
-    order = np.lexsort((-fits, found.whole, found.part))
-    part, whole = found.part[order], found.whole[order]
-    is_first = np.ones(len(order), dtype=bool)
-    is_first[_MAX_PLACES:] = (part[_MAX_PLACES:] != part[:-_MAX_PLACES]) | (
-        whole[_MAX_PLACES:] != whole[:-_MAX_PLACES]
-    )
-    among = np.zeros(len(order), dtype=bool)
-    among[order] = is_first
+    """The first places of each pair by correlation; those that have met count once."""
+    among = np.zeros(len(fits), dtype=bool)
+    chosen: dict[Pair, list[Floats]] = {}
+    for i in np.argsort(-fits, kind="stable"):
+        others = chosen.setdefault((int(found.part[i]), int(found.whole[i])), [])
+        if len(others) < _MAX_PLACES and _is_new(found.sides[i], others):
+            others.append(found.sides[i])
+            among[i] = True
     return among
+
+
+def _is_new(sides: Floats, others: Sequence[Floats]) -> bool:
+    return all(float(np.abs(sides - other).max()) > _SAME_PLACE for other in others)
