@@ -11,7 +11,7 @@ from PIL import Image
 from spica.dataset.placing import ALL, correlations, cut, place
 from spica.dataset.prints import FLAT, Floats
 
-MIN_CORRELATION = 0.84
+MIN_CORRELATION = 0.82
 MIN_BLOCK_CORRELATION = 0.75
 """Reached by 80 % of 6 x 6 blocks that show anything; tables that share their lines alone have less, but for
 those with few small digits in just the same grid (0.8): these are taken for one another."""

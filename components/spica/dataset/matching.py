@@ -130,11 +130,11 @@ def _placed(
 ) -> Iterable[tuple[int, int, Floats]]:
     """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
     flat: NDArray[np.bool_] = ~np.any(parts.lows[found.part], axis=1)
-    small, fits = _place(parts, wholes, found, (24, 4), pool)
+    small, fits = _place(parts, wholes, found, ((24, 4),), pool)
     kept = (fits >= MIN_SMALL_CORRELATION) | flat
     kept &= _is_among_best(found._replace(sides=small), fits)
     found = Near(found.part[kept], found.whole[kept], small[kept])
-    rough, fits = _place(parts, wholes, found, (48, 6), pool)
+    rough, fits = _place(parts, wholes, found, ((32, 3), (48, 5)), pool)
     kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat[kept]
     pairs: dict[Pair, list[Floats]] = {}
     for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
@@ -145,13 +145,13 @@ def _placed(
 
 
 def _place(
-    parts: Prints, wholes: Prints, found: Near, scale: tuple[int, int], pool: ThreadPoolExecutor
+    parts: Prints, wholes: Prints, found: Near, scales: Sequence[tuple[int, int]], pool: ThreadPoolExecutor
 ) -> tuple[Floats, Floats]:
     def block(start: int) -> tuple[Floats, Floats]:
         those = slice(start, start + _BLOCK)
-        ours = _pixels(parts, found.part[those], scale[0])
-        theirs = _pixels(wholes, found.whole[those], scale[0])
-        return place(ours, theirs, found.sides[those], (scale,))
+        ours = _pixels(parts, found.part[those], scales[-1][0])
+        theirs = _pixels(wholes, found.whole[those], scales[-1][0])
+        return place(ours, theirs, found.sides[those], scales)
 
     done = list(pool.map(block, range(0, len(found.part), _BLOCK)))
     if not done:
