@@ -3,9 +3,8 @@
 5,000 clean training rows with pictures and 800 planted near-duplicates are looked up among as many rows as
 the four benchmarks have (3,940 + 3,040 + 6,728 + 900). The gate: every plant found, no clean row flagged. The
 clock runs around `find`: decoding all pictures, printing, looking up, comparing. Rows and pictures are made
-by seed (drawn.py): diagrams, charts, tables, scenes, plots, photographs, pages, the miniature's cells, with questions
-from templates, so that thousands of clean rows share their words, or the kind of their picture, with test
-rows. Thresholds were tuned on seed 0; another one is a test of them.
+by seed (drawn.py) with questions from templates, so that thousands of clean rows share their words, or the
+kind of their picture, with test rows. Thresholds were tuned on seed 0; another seed is a test of them.
 
 MEASURED on what is drawn here, not on the benchmarks' own files.
 """
@@ -93,7 +92,7 @@ def make(spec: Spec, folder: Path) -> PromptRow:
     """Draws and writes a row's pictures, and words its question."""
     rng = np.random.default_rng([7, spec.seed])
     from_template = spec.benchmark in ("train", "mathverse") or (
-        spec.benchmark == "mathvision" and rng.random() < 0.1
+        spec.benchmark == "mathvision" and rng.random() < 0.02
     )
     text = question(rng, spec.kind) if from_template else problem(rng)
     drawing = np.random.default_rng([8, spec.seed if spec.drawn_by < 0 else spec.drawn_by])

@@ -110,8 +110,7 @@ def find(rows: Sequence[PromptRow], images: Path, tests: Sequence[PromptRow], te
     exact = {identity(row): row for row in tests}
     for row in rows:
         if known := exact.get(identity(row)):
-            hit = Hit(row.id, _name(known), "same", 1.0, 1.0 if row.images else None)
-            findings.hits.append(hit)
+            findings.hits.append(Hit(row.id, _name(known), "same", 1.0, 1.0 if row.images else None))
             continue
         close: list[Hit] = []
         if hit := _by_words(row, texts, seen, close) or _by_picture(row, seen, close):

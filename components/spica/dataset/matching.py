@@ -10,18 +10,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spica.dataset.likeness import likeness
-from spica.dataset.placing import ALL, place
-from spica.dataset.prints import Floats, Near, Places, Prints, near, prints_of
+from spica.dataset.placing import ALL, correlations, cut, place
+from spica.dataset.prints import SIDE, Floats, Near, Places, Prints, near, prints_of
 
-MIN_SMALL_CORRELATION = 0.4
-MIN_ROUGH_CORRELATION = 0.6
-"""Of 24 and of 48 pixels squared."""
+MIN_SMALL_CORRELATION = 0.6
+"""Of 24 pixels squared."""
+MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION = 0.6, 0.9
+"""Of 48 pixels squared: where in between depends on how fine the picture is."""
 MIN_WHOLE_LIKENESS = 0.97
 """Of the prints of uncropped pictures."""
 
-_MAX_PLACES = 2
+_MAX_PLACES = 3
+_MOVED = 0.4
+"""Pixels of 48 by which the place may be off."""
+_ROUGH_NOISE = 0.08
 _SAME_PLACE = 0.01
 _BLOCK = 256
 
@@ -87,7 +92,7 @@ def whole_pairs(ours: Pictures, theirs: Pictures) -> list[Candidate]:
         likenesses = ours.prints.lows[start : start + _BLOCK] @ theirs.prints.lows.T
         for i, j in enumerate(likenesses.argmax(axis=1)):
             if likenesses[i, j] >= MIN_WHOLE_LIKENESS:
-                pairs.append(Candidate((start + i, int(j)), False, np.float32([ALL])))
+                pairs.append(Candidate((start + i, int(j)), False, ALL))
     return pairs
 
 
@@ -102,7 +107,6 @@ def same(
     Raises:
         OSError: A picture cannot be read any more.
     """
-
     found: dict[Pair, float] = {}
 
     def compare(candidate: Candidate) -> None:
@@ -125,28 +129,29 @@ def _placed(
     parts: Prints, wholes: Prints, found: Near, pool: ThreadPoolExecutor
 ) -> Iterable[tuple[int, int, Floats]]:
     """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
-    flat = ~parts.lows[found.part].any(axis=1)
-    small, correlations = _place(parts, wholes, found, (24, 4), pool)
-    kept = (correlations >= MIN_SMALL_CORRELATION) | flat
-    kept &= _is_among_best(found, correlations)
+    flat: NDArray[np.bool_] = ~np.any(parts.lows[found.part], axis=1)
+    small, fits = _place(parts, wholes, found, ((24, 4),), pool)
+    kept = (fits >= MIN_SMALL_CORRELATION) | flat
+    kept &= _is_among_best(found._replace(sides=small), fits)
     found = Near(found.part[kept], found.whole[kept], small[kept])
-    rough, correlations = _place(parts, wholes, found, (48, 3), pool)
-    kept = (correlations >= MIN_ROUGH_CORRELATION) | flat[kept]
+    rough, fits = _place(parts, wholes, found, ((32, 3), (48, 5)), pool)
+    kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat[kept]
     pairs: dict[Pair, list[Floats]] = {}
     for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
         others = pairs.setdefault((int(part), int(whole)), [])
-        if all(np.abs(sides - other).max() > _SAME_PLACE for other in others):
+        if _is_new(sides, others):
             others.append(sides)
     return [(part, whole, np.stack(sides)) for (part, whole), sides in pairs.items()]
 
 
 def _place(
-    parts: Prints, wholes: Prints, found: Near, scale: tuple[int, int], pool: ThreadPoolExecutor
+    parts: Prints, wholes: Prints, found: Near, scales: Sequence[tuple[int, int]], pool: ThreadPoolExecutor
 ) -> tuple[Floats, Floats]:
     def block(start: int) -> tuple[Floats, Floats]:
-        part, whole, sides = (array[start : start + _BLOCK] for array in found)
-        ours, theirs = parts.greys[part].astype(np.float32), wholes.greys[whole].astype(np.float32)
-        return place(ours, theirs, sides, (scale,))
+        those = slice(start, start + _BLOCK)
+        ours = _pixels(parts, found.part[those], scales[-1][0])
+        theirs = _pixels(wholes, found.whole[those], scales[-1][0])
+        return place(ours, theirs, found.sides[those], scales)
 
     done = list(pool.map(block, range(0, len(found.part), _BLOCK)))
     if not done:
@@ -154,14 +159,41 @@ def _place(
     return np.concatenate([sides for sides, _ in done]), np.concatenate([each for _, each in done])
 
 
-def _is_among_best(found: Near, correlations: Floats) -> np.typing.NDArray[np.bool_]:
-    """The first places of each pair by correlation."""
-    order = np.lexsort((-correlations, found.whole, found.part))
-    part, whole = found.part[order], found.whole[order]
-    is_first = np.ones(len(order), dtype=bool)
-    is_first[_MAX_PLACES:] = (part[_MAX_PLACES:] != part[:-_MAX_PLACES]) | (
-        whole[_MAX_PLACES:] != whole[:-_MAX_PLACES]
-    )
-    among = np.zeros(len(order), dtype=bool)
-    among[order] = is_first
+def _pixels(prints: Prints, places: Places, num: int) -> Floats:
+    """Grey pixels of pictures, twice as coarse where fewer are asked for."""
+    grey: Floats = prints.greys[places].astype(np.float32)
+    if 2 * num > SIDE:
+        return grey
+    halved: Floats = grey.reshape(len(grey), SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
+    return halved
+
+
+def _rough_bounds(wholes: Prints, places: Places, sides: Floats) -> Floats:
+    """Shape (n,): how well a window fits at least, given how well it fits itself when moved a little."""
+    bounds = np.zeros(len(places), dtype=np.float32)
+    for start in range(0, len(places), _BLOCK):
+        those = slice(start, start + _BLOCK)
+        greys, at = wholes.greys[places[those]].astype(np.float32), sides[those]
+        size = np.repeat(at[:, 1::2] - at[:, ::2], 2, axis=1)
+        shifts = np.array([[1, 1, 1, 1], [1, 1, -1, -1]], dtype=np.float32) * (_MOVED / 48)
+        window = cut(greys, at, 48)
+        bounds[those] = np.min(
+            [correlations(window, cut(greys, at + size * shift, 48)) for shift in shifts], axis=0
+        )
+    return np.clip(bounds - _ROUGH_NOISE, MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION)
+
+
+def _is_among_best(found: Near, fits: Floats) -> NDArray[np.bool_]:
+    """The first places of each pair by correlation; those that have met count once."""
+    among = np.zeros(len(fits), dtype=bool)
+    chosen: dict[Pair, list[Floats]] = {}
+    for i in np.argsort(-fits, kind="stable"):
+        others = chosen.setdefault((int(found.part[i]), int(found.whole[i])), [])
+        if len(others) < _MAX_PLACES and _is_new(found.sides[i], others):
+            others.append(found.sides[i])
+            among[i] = True
     return among
+
+
+def _is_new(sides: Floats, others: Sequence[Floats]) -> bool:
+    return all(float(np.abs(sides - other).max()) > _SAME_PLACE for other in others)

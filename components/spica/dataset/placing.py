@@ -6,7 +6,8 @@ import numpy as np
 
 from spica.dataset.prints import Floats
 
-ALL = (0.0, 1.0, 0.0, 1.0)
+ALL: Floats = np.array([[0.0, 1.0, 0.0, 1.0]], dtype=np.float32)
+"""All of a picture, shape (1, 4)."""
 _MAX_CUT = 0.25
 
 
@@ -26,7 +27,7 @@ def place(
     """
     best, best_correlations = sides, np.full(len(sides), -1.0, dtype=np.float32)
     for num, num_steps in scales:
-        ours = cut(parts, np.broadcast_to(np.float32(ALL), sides.shape), num)
+        ours = cut(parts, np.broadcast_to(ALL, sides.shape), num)
         best_correlations = np.full(len(sides), -1.0, dtype=np.float32)
         sides = best
         for step in range(num_steps):
@@ -85,6 +86,6 @@ def _moved(ours: Floats, theirs: Floats, sides: Floats) -> Floats:
     )
     moves = np.linalg.solve(damped, slopes @ error)[:, :, 0] / num
     scale = np.stack([sides[:, 1] - sides[:, 0]] * 2 + [sides[:, 3] - sides[:, 2]] * 2, axis=1)
-    low = np.float32([0.0, 1.0 - _MAX_CUT, 0.0, 1.0 - _MAX_CUT])
+    low = np.array([0.0, 1.0 - _MAX_CUT] * 2, dtype=np.float32)
     moved: Floats = np.clip(sides + moves * scale, low, low + _MAX_CUT)
     return moved

@@ -24,8 +24,8 @@ Places = NDArray[np.intp]
 SIDE = 64
 """Pictures are printed from so many grey pixels squared, stretched to a square."""
 CUTS = (0.02, 0.07, 0.12)
-FLAT = 3.0
-"""Standard deviation of grey below which nothing is drawn."""
+FLAT = 10
+"""Range of grey, of 255, below which nothing is drawn; JPEG alone gives less, a thin line more."""
 
 _LOW = 8
 _REST = 0.025
@@ -33,6 +33,7 @@ _REST = 0.025
 _NOISE = 0.04
 """Likeness that JPEG of quality 30 and the rounding of a crop's sides to pixels cost beside that."""
 _MIN_BOUND, _MAX_BOUND = 0.6, 0.92
+_FINE_BOUND, _NUM_FINE = 0.82, 12
 _BLOCK = 16
 _PAIRS = [(start, 1.0 - end) for start in CUTS for end in CUTS]
 _MIDDLE = [(0.07, 0.93)] + [(0.07 + a, 0.93 + b) for a in (-_REST, _REST) for b in (-_REST, _REST)]
@@ -68,7 +69,7 @@ def prints_of(paths: Sequence[Path], pool: ThreadPoolExecutor) -> Prints:
     lows = np.zeros((len(paths), _LOW * _LOW - 1), dtype=np.float32)
     for start in range(0, len(paths), 256):
         lows[start : start + 256] = _cosines(greys[start : start + 256], ((0.0, 1.0),))[:, 0]
-    lows[np.array([grey.std() < FLAT for grey in greys], dtype=bool)] = 0.0
+    lows[np.ptp(greys, axis=(1, 2)) < FLAT] = 0.0
     return Prints(greys, lows)
 
 
@@ -96,33 +97,39 @@ def near(
                 yield those_parts, those_wholes[start : start + _BLOCK]
 
     none = Near(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, 4), np.float32))
-    found = pool.map(lambda block: _near(parts, wholes, *block), blocks())
-    together = Near(*(np.concatenate(arrays) for arrays in zip(none, *found, strict=True)))
-    rows = np.column_stack([together.part, together.whole, together.sides])
-    first = np.unique(rows, axis=0, return_index=True)[1]
-    return Near(*(array[first] for array in together))
+    found = [none, *pool.map(lambda block: _near(parts, wholes, *block), blocks())]
+    part, whole = (np.concatenate([each[k] for each in found]) for k in (0, 1))
+    sides = np.concatenate([each.sides for each in found])
+    first = np.unique(np.column_stack([part, whole, sides]), axis=0, return_index=True)[1]
+    return Near(part[first], whole[first], sides[first])
 
 
 def _near(parts: Prints, wholes: Prints, those_parts: Places, those_wholes: Places) -> Near:
     greys, lows = wholes.greys[those_wholes], parts.lows[those_parts]
     windows = _cosines(greys, _PAIRS)
     likenesses = (windows.reshape(-1, windows.shape[2]) @ lows.T).reshape(*windows.shape[:2], -1)
-    both_flat = ~wholes.lows[those_wholes].any(axis=1)[:, None] & ~lows.any(axis=1)
-    i, j = np.nonzero((likenesses.max(axis=1) >= _bounds(greys)[:, None]) | both_flat)
-    pair, window = _likely_windows(likenesses[i, :, j])
+    both_flat = np.logical_not(np.logical_or.outer(wholes.lows[those_wholes].any(axis=1), lows.any(axis=1)))
+    bounds = _bounds(greys)
+    i, j = np.nonzero((likenesses.max(axis=1) >= bounds[:, None]) | both_flat)
+    pair, window = _likely_windows(likenesses[i, :, j], bounds[i])
     spans = np.array(_PAIRS, dtype=np.float32)
     sides = np.concatenate([spans[window % len(_PAIRS)], spans[window // len(_PAIRS)]], axis=1)
     return Near(those_parts[j[pair]], those_wholes[i[pair]], sides)
 
 
-def _likely_windows(likenesses: Floats) -> tuple[Places, Places]:
-    """Rows and windows: the most similar ones for each upper and each left side, since tables repeat."""
+def _likely_windows(likenesses: Floats, bounds: Floats) -> tuple[Places, Places]:
+    """Rows and windows: the most similar ones for each upper and each left side, since tables repeat.
+
+    Fine structure makes a window's neighbours poor guides: such pictures get more of the most similar ones.
+    """
     num = len(CUTS)
     windows = np.arange(num**4).reshape((num,) * 4)  # top, bottom, left, right
     chosen = np.zeros(likenesses.shape, dtype=bool)
     rows = np.arange(len(likenesses))
     for those in (*windows.reshape(num, -1), *windows.transpose(2, 0, 1, 3).reshape(num, -1)):
         chosen[rows, those[likenesses[:, those].argmax(axis=1)]] = True
+    fine = rows[bounds < _FINE_BOUND]
+    chosen[fine[:, None], np.argpartition(-likenesses[fine], _NUM_FINE, axis=1)[:, :_NUM_FINE]] = True
     row, window = np.nonzero(chosen)
     return row, window
 

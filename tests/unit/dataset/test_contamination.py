@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -10,6 +11,7 @@ from spica.artifacts.types import Gold, PromptRow
 from spica.artifacts.types import Image as Picture
 from spica.dataset.contamination import Findings, find
 from spica.dataset.likeness import likeness
+from spica.dataset.placing import place
 from spica.dataset.words import WordIndex, containment, same_content, words_of
 
 LONG = "A train leaves Rome at noon and runs 60 miles an hour; how far is it after 3 hours?"
@@ -29,6 +31,16 @@ def chart() -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for i, height in enumerate((40, 170, 90, 130)):
         draw.rectangle([30 + i * 70, 220 - height, 75 + i * 70, 220], fill="orange")
+    return picture
+
+
+def table() -> Image.Image:
+    picture = Image.new("RGB", (300, 244), "white")
+    draw = ImageDraw.Draw(picture)
+    for i in range(8):
+        for k in range(3):
+            draw.rectangle([10 + 90 * k, 10 + 28 * i, 100 + 90 * k, 38 + 28 * i], outline="gray")
+            draw.text((16 + 90 * k, 17 + 28 * i), str((11 + 7 * i + 3 * k) ** 3 % 9973), fill="black")
     return picture
 
 
@@ -116,6 +128,26 @@ def test_a_cropped_and_compressed_picture_with_a_changed_word_is_a_hit(world: Wo
     world.test(question, triangle())
     world.train(question.replace("length", "measure"), compressed(triangle().crop((20, 14, 305, 230))))
     assert hits(world.find()) == [("q0", "mathverse/m0", "words and picture")]
+
+
+def test_a_training_picture_that_shows_more_than_the_test_picture_is_a_hit(world: World) -> None:
+    world.test("Find x.", triangle().crop((20, 14, 305, 230)))
+    world.train("Find x.", compressed(triangle()))
+    assert hits(world.find()) == [("q0", "mathverse/m0", "words and picture")]
+
+
+def test_a_cropped_table_is_found_though_its_rows_repeat(world: World) -> None:
+    world.test("What is the mean?", table())
+    world.train("What is the mean?", compressed(table().crop((28, 6, 284, 222))))
+    assert hits(world.find()) == [("q0", "mathverse/m0", "words and picture")]
+
+
+def test_a_window_is_moved_to_where_the_part_lies() -> None:
+    whole = np.asarray(triangle().convert("L").resize((64, 64)), dtype=np.float32)
+    part = np.asarray(triangle().convert("L").resize((64, 64), box=(16, 24, 304, 228)), dtype=np.float32)
+    sides, fits = place(part[None], whole[None], np.float32([[0.07, 0.93, 0.07, 0.93]]), ((24, 5), (48, 5)))
+    assert sides[0] == pytest.approx([0.05, 0.95, 0.1, 0.95], abs=0.01)
+    assert fits[0] > 0.9
 
 
 def test_equal_words_about_another_picture_are_no_hit(world: World) -> None:
