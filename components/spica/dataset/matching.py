@@ -26,7 +26,7 @@ MIN_WHOLE_LIKENESS = 0.97
 _MAX_PLACES = 3
 _MOVED = 0.4
 """Pixels of 48 by which the place may be off."""
-_ROUGH_NOISE = 0.08
+_ROUGH_NOISE = 0.12
 _SAME_PLACE = 0.01
 _BLOCK = 256
 
