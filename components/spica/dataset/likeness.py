@@ -96,11 +96,18 @@ def _detail(path: Path) -> _Detail:
 
 def _of_blocks(ours: Floats, theirs: Floats) -> tuple[float, float]:
     """What 80 % of 6 x 6 blocks reach, and 95 % of 8 x 8."""
-    return _reached(ours, theirs, 6, 20), _reached(ours, theirs, 8, 5)
+    return reached(ours, theirs, 6, 20), reached(ours, theirs, 8, 5)
 
 
-def _reached(ours: Floats, theirs: Floats, num: int, percentile: int) -> float:
-    """A percentile of the correlations of num x num blocks, of those in which either shows anything."""
+def reached(ours: Floats, theirs: Floats, num: int, percentile: int) -> float:
+    """A percentile of the correlations of num x num blocks, of those in which either shows anything.
+
+    Args:
+        ours: Grey pixels, shape (1, height, width).
+        theirs: The same of a picture laid over it.
+        num: Blocks per side.
+        percentile: 0 is the worst block.
+    """
     size = ours.shape[1] // num
     mine, other = (
         each.reshape(num, size, num, size).transpose(0, 2, 1, 3).reshape(-1, size, size)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spica.dataset.likeness import likeness
+from spica.dataset.likeness import likeness, reached
 from spica.dataset.placing import ALL, correlations, cut, place
 from spica.dataset.prints import SIDE, Floats, Near, Places, Prints, near, prints_of
 
@@ -20,13 +20,15 @@ MIN_SMALL_CORRELATION = 0.6
 """Of 24 pixels squared."""
 MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION = 0.6, 0.9
 """Of 48 pixels squared: where in between depends on how fine the picture is."""
+MIN_ROUGH_WORST_CORRELATION = 0.3
+"""Reached by 95 % of 4 x 4 blocks of them."""
 MIN_WHOLE_LIKENESS = 0.97
 """Of the prints of uncropped pictures."""
 
 _MAX_PLACES = 3
 _MOVED = 0.4
 """Pixels of 48 by which the place may be off."""
-_ROUGH_NOISE = 0.08
+_ROUGH_NOISE = 0.12
 _SAME_PLACE = 0.01
 _BLOCK = 256
 
@@ -138,9 +140,11 @@ def _placed(
     kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat[kept]
     pairs: dict[Pair, list[Floats]] = {}
     for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
-        others = pairs.setdefault((int(part), int(whole)), [])
-        if _is_new(sides, others):
-            others.append(sides)
+        others = pairs.get((int(part), int(whole)), [])
+        ours, theirs = (_pixels(*each, 48) for each in ((parts, part[None]), (wholes, whole[None])))
+        ours, theirs = cut(ours, ALL, 48), cut(theirs, sides[None], 48)
+        if _is_new(sides, others) and reached(ours, theirs, 4, 5) >= MIN_ROUGH_WORST_CORRELATION:
+            pairs[int(part), int(whole)] = [*others, sides]
     return [(part, whole, np.stack(sides)) for (part, whole), sides in pairs.items()]
 
 
