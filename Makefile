@@ -69,7 +69,7 @@ bench-distill: setup  ## tokens, wall and client CPU of lossless cancelling agai
 	@$(VENV)/python -m tests.bench.bench_distill
 
 bench-decontaminate: setup  ## 5K training rows against the benchmarks' sizes: plants found, clean rows kept, the clock
-	@$(VENV)/python tests/bench/bench_decontaminate.py
+	@$(VENV)/python -m tests.bench.bench_decontaminate
 
 golden: setup  ## write the golden files again (review the diff)
 	@SPICA_UPDATE_GOLDEN=1 $(VENV)/python -m pytest -q tests/contract
