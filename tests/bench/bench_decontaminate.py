@@ -30,13 +30,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from drawn import KINDS, WORDS, problem, question
 from PIL import Image
 
 from spica.artifacts.types import Gold, PromptRow
 from spica.artifacts.types import Image as Picture
 from spica.dataset import contamination
 from spica.dataset.contamination import Findings, find
+
+from .drawn import KINDS, WORDS, problem, question
 
 ROOT = Path(__file__).parents[2]
 MAX_WALL_S = 60.0
