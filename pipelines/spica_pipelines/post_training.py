@@ -52,15 +52,18 @@ def post_training(arms: Collection[Arm]) -> BaseComponent:
             made["distill_d_t"] = distill(
                 task="distill-d_t", slice=cut["distill_d_t"], place=place, prompts=made["text"]
             ).output
-        for name in ("d_t", "control"):
+
+        def train(name: str, prompts: str, rollouts: str) -> None:
+            """The data set of an arm and its training, as far as they are needed."""
             if f"dataset-{name}" in needed:
                 made[f"dataset_{name}"] = dataset(
                     task=f"dataset-{name}",
                     slice=cut[f"dataset_{name}"],
-                    prompts=made["text"],
-                    rollouts=made["distill_d_t"],
+                    prompts=made[prompts],
+                    rollouts=made[rollouts],
                     **by_student,
                 ).output
+            if f"sft-{name}" in needed:
                 made[f"sft_{name}"] = checkpoints[name] = sft(
                     task=f"sft-{name}",
                     slice=cut[f"sft_{name}"],
@@ -69,6 +72,8 @@ def post_training(arms: Collection[Arm]) -> BaseComponent:
                     chat=made[f"dataset_{name}"],
                 ).output
 
+        train("d_t", "text", "distill_d_t")
+        train("control", "text", "distill_d_t")
         if "distill-d_sd" in needed:
             made["distill_d_sd"] = self_distill(
                 task="distill-d_sd",
@@ -78,21 +83,7 @@ def post_training(arms: Collection[Arm]) -> BaseComponent:
                 teacher=made["sft_d_t"],
                 base=base,
             ).output
-            made["dataset_d_sd"] = dataset(
-                task="dataset-d_sd",
-                slice=cut["dataset_d_sd"],
-                prompts=made["visual"],
-                rollouts=made["distill_d_sd"],
-                **by_student,
-            ).output
-        if "sft-d_sd" in needed:
-            made["sft_d_sd"] = checkpoints["d_sd"] = sft(
-                task="sft-d_sd",
-                slice=cut["sft_d_sd"],
-                place=place,
-                student=base,
-                chat=made["dataset_d_sd"],
-            ).output
+        train("d_sd", "visual", "distill_d_sd")
         if "sft-d_t+d_sd" in needed:
             made["sft_union"] = checkpoints["union"] = sft_union(
                 task="sft-d_t+d_sd",

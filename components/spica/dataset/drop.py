@@ -4,7 +4,7 @@ import shutil
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -19,6 +19,7 @@ Dropped = Mapping[By, Collection[str]]
 NONE = "none"
 """Names the rows without a licence, as the card does."""
 
+ContentT = TypeVar("ContentT")
 _ROWS = TypeAdapter(list[ChatRow])
 _BESIDE = ("quarantine.jsonl", "contamination.json")
 _ADVICE = "give the folder of a whole artifact (`spica runs` says where a run's artifacts lie)"
@@ -124,21 +125,20 @@ def _provenance(row: ChatRow) -> dict[By, str]:
 
 
 def _read(path: Path) -> list[ChatRow]:
-    try:
-        return _ROWS.validate_json(path.read_bytes())
-    except OSError as error:
-        raise DataError(Fault(str(path), str(error), "an array of chat rows", _ADVICE)) from error
-    except ValidationError as error:
-        raise DataError(Fault(str(path), _first(error), "an array of chat rows", _ADVICE)) from error
+    return _parsed(path, _ROWS, "an array of chat rows")
 
 
 def _read_card(path: Path) -> _Card:
+    return _parsed(path, TypeAdapter(_Card), "the card of the set")
+
+
+def _parsed(path: Path, shape: TypeAdapter[ContentT], allowed: str) -> ContentT:
     try:
-        return _Card.model_validate_json(path.read_bytes())
+        return shape.validate_json(path.read_bytes())
     except OSError as error:
-        raise DataError(Fault(str(path), str(error), "the card of the set", _ADVICE)) from error
+        raise DataError(Fault(str(path), str(error), allowed, _ADVICE)) from error
     except ValidationError as error:
-        raise DataError(Fault(str(path), _first(error), "the card of the set", _ADVICE)) from error
+        raise DataError(Fault(str(path), _first(error), allowed, _ADVICE)) from error
 
 
 def _first(error: ValidationError) -> str:
