@@ -56,7 +56,7 @@ def _same_many(
     answers: tuple[Node, ...], golds: tuple[Node, ...], tolerances: Sequence[float], answer: Node, gold: Node
 ) -> bool:
     if is_set(answer) or is_set(gold):
-        return _same_set(answer, gold)
+        return _same_set(answer, gold, tolerances[0] if len(tolerances) == 1 else None)
     if len(answers) == 1 and isinstance(answers[0], Seq) and answers[0].left + answers[0].right == "()":
         answers = answers[0].items
     if len(golds) == 1 and isinstance(golds[0], Seq) and golds[0].left + golds[0].right == "()":
@@ -124,7 +124,7 @@ def _matched(answers: tuple[Node, ...], golds: tuple[Node, ...], tolerances: Seq
 
 def _same_one(answer: Node, gold: Node, tolerance: float | None) -> bool:
     if is_set(answer) or is_set(gold):
-        return _same_set(answer, gold)
+        return _same_set(answer, gold, tolerance)
     match answer, gold:
         case Rel(), Rel():
             return _same_relation(answer, gold, tolerance)
@@ -136,10 +136,10 @@ def _same_one(answer: Node, gold: Node, tolerance: float | None) -> bool:
             return _same_brackets(answer, gold) and _in_order(answer.items, gold.items, _one(tolerance))
         case Op("matrix", rows), Op("matrix", others):
             return [len(row.args) for row in rows] == [len(row.args) for row in others] and _in_order(  # type: ignore[union-attr]
-                _cells(answer), _cells(gold), ()
+                _cells(answer), _cells(gold), _one(tolerance)
             )
         case (Op("matrix", _), Seq()) | (Seq(), Op("matrix", _)):
-            return _in_order(_cells(answer), _cells(gold), ())
+            return _in_order(_cells(answer), _cells(gold), _one(tolerance))
         case Op("ratio", parts), Op("ratio", others):
             return len(parts) == len(others) and proportional(
                 [(value(part), value(other)) for part, other in zip(parts, others, strict=True)]
@@ -171,16 +171,18 @@ def _open(seq: Seq) -> tuple[bool, bool]:
     return (seq.left != "[", seq.right != "]")
 
 
-def _same_set(answer: Node, gold: Node) -> bool:
+def _same_set(answer: Node, gold: Node, tolerance: float | None) -> bool:
+    def close(one: float, other: float) -> bool:
+        within = tolerance is not None and abs(one - other) <= tolerance * (1 + 1e-9)
+        return within or near(one, other, ROUNDING, ROUNDING)
+
     first, second = subject(answer), subject(gold)
     if first and second and first != second:
         return False
     try:
-        return same_pieces(
-            real_set(answer), real_set(gold), lambda one, other: near(one, other, ROUNDING, ROUNDING)
-        )
+        return same_pieces(real_set(answer), real_set(gold), close)
     except NoValue:
-        return _same_shape(_as_interval(answer), _as_interval(gold))
+        return _same_shape(_as_interval(answer), _as_interval(gold), tolerance)
 
 
 def _as_interval(node: Node) -> Node:
@@ -195,17 +197,17 @@ def _as_interval(node: Node) -> Node:
     return node
 
 
-def _same_shape(answer: Node, gold: Node) -> bool:
+def _same_shape(answer: Node, gold: Node, tolerance: float | None) -> bool:
     match answer, gold:
         case Seq(), Seq():
-            return _same_brackets(answer, gold) and _in_order(answer.items, gold.items, ())
+            return _same_brackets(answer, gold) and _in_order(answer.items, gold.items, _one(tolerance))
         case Rel(), Rel():
-            return _same_relation(answer, gold, None)
+            return _same_relation(answer, gold, tolerance)
         case Op(name, args), Op(other, others) if (
             name == other and len(args) == len(others) and name in ("cup", "cap")
         ):
             return any(
-                all(_same_shape(one, two) for one, two in zip(args, order, strict=True))
+                all(_same_shape(one, two, tolerance) for one, two in zip(args, order, strict=True))
                 for order in (others, others[::-1])
             )
         case Op("cup" | "cap" | "setminus" | "reals" | "emptyset", _), _:
@@ -214,11 +216,11 @@ def _same_shape(answer: Node, gold: Node) -> bool:
             return False
         case Many(items), Many(others):
             return len(items) == len(others) and all(
-                any(_same_shape(one, two) for two in others) for one in items
+                any(_same_shape(one, two, tolerance) for two in others) for one in items
             )
         case (Rel() | Seq() | Many(), _) | (_, Rel() | Seq() | Many()):
             return False
-    return same_value(answer, gold, None)
+    return same_value(answer, gold, tolerance)
 
 
 def _same_relation(answer: Rel, gold: Rel, tolerance: float | None) -> bool:

@@ -236,6 +236,20 @@ def test_two_answers_differ(answer: str, gold: str) -> None:
     [
         ("9.79", math("9.8", tolerance="0.05"), True),
         ("9.70", math("9.8", tolerance="0.05"), False),
+        ("[0.33, 1)", math(r"[\frac13, 1)", tolerance="0.005"), True),
+        ("[0.3, 1)", math(r"[\frac13, 1)", tolerance="0.005"), False),
+        ("(0.33, 1)", math(r"[\frac13, 1)", tolerance="0.005"), False),
+        (r"x \le 0.33", math(r"x \le \frac13", tolerance="0.005"), True),
+        (
+            r"\begin{pmatrix}0.33\\2\end{pmatrix}",
+            math(r"\begin{pmatrix}\frac13\\2\end{pmatrix}", tolerance="0.005"),
+            True,
+        ),
+        (
+            r"\begin{pmatrix}0.3\\2\end{pmatrix}",
+            math(r"\begin{pmatrix}\frac13\\2\end{pmatrix}", tolerance="0.005"),
+            False,
+        ),
         ("10.4, 1.01", math("1, 10", tolerance="0.05, 0.5"), True),
         ("1.4, 10", math("1, 10", tolerance="0.05, 0.5"), False),
         ("7", math("7", tolerance="none"), True),
