@@ -166,9 +166,7 @@ class _Pictures:
         if our_paths and their_paths:
             ours = read([images / path for path in our_paths], pool)
             theirs = read([test_images / path for path in their_paths], pool)
-            found = like_pairs(ours, theirs, *self._asked(rows, texts), pool)
-            known = {one.pair for one in found}
-            found += (one for one in whole_pairs(ours, theirs) if one.pair not in known)
+            found = [*whole_pairs(ours, theirs), *like_pairs(ours, theirs, *self._asked(rows, texts), pool)]
             for (i, j), correlation in same(ours, theirs, found, pool).items():
                 self._same[i][j] = correlation
 

@@ -8,20 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spica.dataset.placing import ALL, correlations, cut, place
+from spica.dataset.placing import ALL, correlations, cut, halved, place
 from spica.dataset.prints import FLAT, Floats
 
-MIN_CORRELATION = 0.82
-MIN_BLOCK_CORRELATION = 0.75
-"""Reached by 80 % of 6 x 6 blocks that show anything; tables that share their lines alone have less, but for
-those with few small digits in just the same grid (0.8): these are taken for one another."""
-MIN_WORST_CORRELATION = 0.55
-"""Reached by 95 % of 8 x 8 blocks: plots share grid and axes in most blocks, but not their curves."""
+MIN_CORRELATION = 0.78
+"""Of 192 pixels squared, where pages of print that share their lines alone have 0.75 at most."""
+MIN_BLOCK_CORRELATION = 0.8
+"""Reached by 95 % of 6 x 6 blocks that show anything, both pictures smoothed: tables of one grid share its
+lines, plots their axes."""
+MIN_SMALL_BLOCK_CORRELATION = 0.795
+"""Reached by 90 % of 12 x 12 blocks: bars of like heights differ in their numbers."""
 MAX_COLOUR_DISTANCE = 20.0
 """Mean absolute difference of aligned pictures, of 255."""
 
-MIN_COARSE_CORRELATION = 0.65
-MIN_COARSE_WORST_CORRELATION = 0.3
+MIN_COARSE_CORRELATION = 0.72
+MIN_COARSE_BLOCK_CORRELATION = 0.4
 """Of 96 pixels squared, below which nobody looks closer."""
 
 _DETAIL = 256
@@ -33,9 +34,9 @@ class Likeness(NamedTuple):
     """How alike two pictures are once one is laid into the other."""
 
     correlation: float
-    block_correlation: float
-    worst_correlation: float
-    colour_distance: float
+    block_correlation: float = 1.0
+    small_block_correlation: float = 1.0
+    colour_distance: float = 255.0
 
     @property
     def same(self) -> bool:
@@ -43,7 +44,7 @@ class Likeness(NamedTuple):
         return (
             self.correlation >= MIN_CORRELATION
             and self.block_correlation >= MIN_BLOCK_CORRELATION
-            and self.worst_correlation >= MIN_WORST_CORRELATION
+            and self.small_block_correlation >= MIN_SMALL_BLOCK_CORRELATION
             and self.colour_distance <= MAX_COLOUR_DISTANCE
         )
 
@@ -60,23 +61,29 @@ def likeness(part: Path, whole: Path, sides: Floats = ALL) -> Likeness:
         OSError: One of them cannot be read.
     """
     one, other = _detail(part), _detail(whole)
-    best, correlation, block, worst = ALL, 1.0, 1.0, 1.0
+    best, like = ALL, Likeness(1.0)
     if max(np.ptp(one.grey), np.ptp(other.grey)) >= FLAT:  # else colour alone can tell
-        ours, theirs = (
-            np.broadcast_to(each.grey.astype(np.float32), (len(sides), _DETAIL, _DETAIL))
-            for each in (one, other)
-        )
-        places, found = place(ours, theirs, sides, ((_COARSE, 4),))
-        best, correlation = places[[found.argmax()]], float(found.max())
-        block, worst = _of_blocks(cut(ours[:1], ALL, _COARSE), cut(theirs[:1], best, _COARSE))
-        if correlation < MIN_COARSE_CORRELATION or worst < MIN_COARSE_WORST_CORRELATION:
-            return Likeness(correlation, block, worst, 255.0)
-        best, found = place(ours[:1], theirs[:1], best, ((_FINE, 3),))
-        correlation = float(found[0])
-        block, worst = _of_blocks(cut(ours[:1], ALL, _FINE), cut(theirs[:1], best, _FINE))
+        ours, theirs = (each.grey[None].astype(np.float32) for each in (one, other))
+        best, correlation = _coarsely(halved(ours), halved(theirs), sides)
+        if correlation < MIN_COARSE_CORRELATION:
+            return Likeness(correlation)
+        best, found = place(ours, theirs, best, ((_FINE, 4),))
+        smooth = _smoothed(cut(ours, ALL, _FINE)), _smoothed(cut(theirs, best, _FINE))
+        like = Likeness(float(found[0]), reached(*smooth, 6, 5), reached(*smooth, 12, 10))
+        if not like._replace(colour_distance=0.0).same:
+            return like
     colours = cut(one.coloured.astype(np.float32), np.repeat(ALL, 3, axis=0), _COLOURED)
     colours -= cut(other.coloured.astype(np.float32), np.repeat(best, 3, axis=0), _COLOURED)
-    return Likeness(correlation, block, worst, float(np.abs(colours).mean()))
+    return like._replace(colour_distance=float(np.abs(colours).mean()))
+
+
+def _coarsely(ours: Floats, theirs: Floats, sides: Floats) -> tuple[Floats, float]:
+    """The best place, shape (1, 4), and the correlation there; -1 where too many blocks differ."""
+    num = len(sides)
+    places, found = place(ours.repeat(num, axis=0), theirs.repeat(num, axis=0), sides, ((_COARSE, 3),))
+    best = places[[found.argmax()]]
+    worst = reached(cut(ours, ALL, _COARSE), cut(theirs, best, _COARSE), 8, 5)
+    return best, float(found.max()) if worst >= MIN_COARSE_BLOCK_CORRELATION else -1.0
 
 
 class _Detail(NamedTuple):
@@ -94,9 +101,12 @@ def _detail(path: Path) -> _Detail:
     return _Detail(np.asarray(fine.convert("L")), np.asarray(coloured).transpose(2, 0, 1))
 
 
-def _of_blocks(ours: Floats, theirs: Floats) -> tuple[float, float]:
-    """What 80 % of 6 x 6 blocks reach, and 95 % of 8 x 8."""
-    return reached(ours, theirs, 6, 20), reached(ours, theirs, 8, 5)
+def _smoothed(pictures: Floats) -> Floats:
+    """Binomial over 3 x 3 pixels: a thin line that falls between pixels otherwise looks like another one."""
+    padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    rows = padded[:, :-2] + 2.0 * padded[:, 1:-1] + padded[:, 2:]
+    smooth: Floats = (rows[:, :, :-2] + 2.0 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 16.0
+    return smooth
 
 
 def reached(ours: Floats, theirs: Floats, num: int, percentile: int) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spica.dataset.likeness import likeness, reached
-from spica.dataset.placing import ALL, correlations, cut, place
+from spica.dataset.placing import ALL, correlations, cut, halved, place
 from spica.dataset.prints import SIDE, Floats, Near, Places, Prints, near, prints_of
 
 MIN_SMALL_CORRELATION = 0.6
@@ -132,12 +132,16 @@ def _placed(
 ) -> Iterable[tuple[int, int, Floats]]:
     """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
     flat: NDArray[np.bool_] = ~np.any(parts.lows[found.part], axis=1)
-    small, fits = _place(parts, wholes, found, ((24, 4),), pool)
-    kept = (fits >= MIN_SMALL_CORRELATION) | flat
-    kept &= _is_among_best(found._replace(sides=small), fits)
-    found = Near(found.part[kept], found.whole[kept], small[kept])
-    rough, fits = _place(parts, wholes, found, ((32, 3), (48, 5)), pool)
-    kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat[kept]
+    starts: list[Near] = []
+    for num_steps, num in ((1, 1), (4, _MAX_PLACES)):  # a crop that ends on a line drifts off at this scale
+        small, fits = _place(parts, wholes, found, ((24, num_steps),), pool)
+        moved = found._replace(sides=small)
+        kept = ((fits >= MIN_SMALL_CORRELATION) | flat) & _is_among_best(moved, fits, num)
+        starts.append(Near(*(each[kept] for each in moved)))
+    found = Near(*(np.concatenate(each) for each in zip(*starts, strict=True)))
+    flat = ~np.any(parts.lows[found.part], axis=1)
+    rough, fits = _place(parts, wholes, found, ((48, 5),), pool)
+    kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat
     pairs: dict[Pair, list[Floats]] = {}
     for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
         others = pairs.get((int(part), int(whole)), [])
@@ -165,11 +169,9 @@ def _place(
 
 def _pixels(prints: Prints, places: Places, num: int) -> Floats:
     """Grey pixels of pictures, twice as coarse where fewer are asked for."""
-    grey: Floats = prints.greys[places].astype(np.float32)
-    if 2 * num > SIDE:
-        return grey
-    halved: Floats = grey.reshape(len(grey), SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
-    return halved
+    once, again = np.unique(places, return_inverse=True)  # a pair has many windows
+    grey: Floats = prints.greys[once].astype(np.float32)
+    return (grey if 2 * num > SIDE else halved(grey))[again]
 
 
 def _rough_bounds(wholes: Prints, places: Places, sides: Floats) -> Floats:
@@ -187,13 +189,13 @@ def _rough_bounds(wholes: Prints, places: Places, sides: Floats) -> Floats:
     return np.clip(bounds - _ROUGH_NOISE, MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION)
 
 
-def _is_among_best(found: Near, fits: Floats) -> NDArray[np.bool_]:
+def _is_among_best(found: Near, fits: Floats, num: int) -> NDArray[np.bool_]:
     """The first places of each pair by correlation; those that have met count once."""
     among = np.zeros(len(fits), dtype=bool)
     chosen: dict[Pair, list[Floats]] = {}
     for i in np.argsort(-fits, kind="stable"):
         others = chosen.setdefault((int(found.part[i]), int(found.whole[i])), [])
-        if len(others) < _MAX_PLACES and _is_new(found.sides[i], others):
+        if len(others) < num and _is_new(found.sides[i], others):
             others.append(found.sides[i])
             among[i] = True
     return among

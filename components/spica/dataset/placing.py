@@ -50,6 +50,13 @@ def cut(pictures: Floats, sides: Floats, num: int) -> Floats:
     return windows
 
 
+def halved(pictures: Floats) -> Floats:
+    """Half as many pixels a side, shape (n, height / 2, width / 2)."""
+    rows = pictures[:, ::2] + pictures[:, 1::2]
+    half: Floats = (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
+    return half
+
+
 def correlations(ours: Floats, theirs: Floats) -> Floats:
     """Shape (n,), of the pixels of pictures of shape (n, height, width)."""
     a, b = (each - each.mean(axis=(1, 2), keepdims=True) for each in (ours, theirs))
@@ -64,9 +71,12 @@ def _weights(spans: Floats, num: int, size: int) -> Floats:
     steps = (spans[:, 1] - spans[:, 0])[:, None] / num
     centres = spans[:, :1] + (np.arange(num, dtype=np.float32) + 0.5) * steps
     pixels = np.arange(size, dtype=np.float32) + 0.5
-    far = np.abs(pixels - centres[:, :, None]) / np.maximum(steps, 1.0)[:, :, None]
-    weights = np.maximum(1.0 - far, 0.0)
-    shares: Floats = weights / weights.sum(axis=2, keepdims=True)
+    shares: Floats = pixels - centres[:, :, None]
+    np.abs(shares, out=shares)  # in place: this is half of the time that placing takes
+    shares *= -1.0 / np.maximum(steps, 1.0)[:, :, None]
+    shares += 1.0
+    np.maximum(shares, 0.0, out=shares)
+    shares /= shares.sum(axis=2, keepdims=True)
     return shares
 
 
