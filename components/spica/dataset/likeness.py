@@ -13,11 +13,9 @@ from spica.dataset.prints import FLAT, Floats
 
 MIN_CORRELATION = 0.78
 """Of 192 pixels squared, where pages of print that share their lines alone have 0.75 at most."""
-MIN_BLOCK_CORRELATION = 0.8
-"""Reached by 95 % of 6 x 6 blocks that show anything, both pictures smoothed: tables of one grid share its
-lines, plots their axes."""
-MIN_SMALL_BLOCK_CORRELATION = 0.795
-"""Reached by 90 % of 12 x 12 blocks: bars of like heights differ in their numbers."""
+MIN_BLOCK_CORRELATION = 0.795
+"""Reached by 95 % of 6 x 6 and of 8 x 8 blocks and by 90 % of 12 x 12, of those that show anything, both
+pictures smoothed: tables share their grids and plots their axes, and bars of one height differ in numbers."""
 MAX_COLOUR_DISTANCE = 20.0
 """Mean absolute difference of aligned pictures, of 255."""
 
@@ -35,7 +33,6 @@ class Likeness(NamedTuple):
 
     correlation: float
     block_correlation: float = 1.0
-    small_block_correlation: float = 1.0
     colour_distance: float = 255.0
 
     @property
@@ -44,7 +41,6 @@ class Likeness(NamedTuple):
         return (
             self.correlation >= MIN_CORRELATION
             and self.block_correlation >= MIN_BLOCK_CORRELATION
-            and self.small_block_correlation >= MIN_SMALL_BLOCK_CORRELATION
             and self.colour_distance <= MAX_COLOUR_DISTANCE
         )
 
@@ -67,9 +63,10 @@ def likeness(part: Path, whole: Path, sides: Floats = ALL) -> Likeness:
         best, correlation = _coarsely(halved(ours), halved(theirs), sides)
         if correlation < MIN_COARSE_CORRELATION:
             return Likeness(correlation)
-        best, found = place(ours, theirs, best, ((_FINE, 4),))
+        best, found = place(ours, theirs, best, ((_FINE, 6),))
         smooth = _smoothed(cut(ours, ALL, _FINE)), _smoothed(cut(theirs, best, _FINE))
-        like = Likeness(float(found[0]), reached(*smooth, 6, 5), reached(*smooth, 12, 10))
+        blocks = min(reached(*smooth, *each) for each in ((6, 5), (8, 5), (12, 10)))
+        like = Likeness(float(found[0]), blocks)
         if not like._replace(colour_distance=0.0).same:
             return like
     colours = cut(one.coloured.astype(np.float32), np.repeat(ALL, 3, axis=0), _COLOURED)
@@ -80,7 +77,7 @@ def likeness(part: Path, whole: Path, sides: Floats = ALL) -> Likeness:
 def _coarsely(ours: Floats, theirs: Floats, sides: Floats) -> tuple[Floats, float]:
     """The best place, shape (1, 4), and the correlation there; -1 where too many blocks differ."""
     num = len(sides)
-    places, found = place(ours.repeat(num, axis=0), theirs.repeat(num, axis=0), sides, ((_COARSE, 3),))
+    places, found = place(ours.repeat(num, axis=0), theirs.repeat(num, axis=0), sides, ((_COARSE, 8),))
     best = places[[found.argmax()]]
     worst = reached(cut(ours, ALL, _COARSE), cut(theirs, best, _COARSE), 8, 5)
     return best, float(found.max()) if worst >= MIN_COARSE_BLOCK_CORRELATION else -1.0

@@ -17,15 +17,17 @@ from spica.dataset.placing import ALL, correlations, cut, halved, place
 from spica.dataset.prints import SIDE, Floats, Near, Places, Prints, near, prints_of
 
 MIN_SMALL_CORRELATION = 0.6
-"""Of 24 pixels squared."""
+MIN_UNMOVED_CORRELATION = 0.7
+"""Of 24 pixels squared, once moved and as printed."""
 MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION = 0.6, 0.9
 """Of 48 pixels squared: where in between depends on how fine the picture is."""
-MIN_ROUGH_WORST_CORRELATION = 0.3
-"""Reached by 95 % of 4 x 4 blocks of them."""
+MIN_ROUGH_BLOCK_CORRELATION = 0.3
+"""Reached by 90 % of 6 x 6 blocks of them."""
 MIN_WHOLE_LIKENESS = 0.97
 """Of the prints of uncropped pictures."""
 
-_MAX_PLACES = 3
+_MAX_UNMOVED, _MAX_PLACES = 2, 3
+"""Windows of a pair that are looked at closer as they are, and once moved at 24 pixels squared."""
 _MOVED = 0.4
 """Pixels of 48 by which the place may be off."""
 _ROUGH_NOISE = 0.12
@@ -132,13 +134,14 @@ def _placed(
 ) -> Iterable[tuple[int, int, Floats]]:
     """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
     flat: NDArray[np.bool_] = ~np.any(parts.lows[found.part], axis=1)
-    starts: list[Near] = []
-    for num_steps, num in ((1, 1), (4, _MAX_PLACES)):  # a crop that ends on a line drifts off at this scale
-        small, fits = _place(parts, wholes, found, ((24, num_steps),), pool)
-        moved = found._replace(sides=small)
-        kept = ((fits >= MIN_SMALL_CORRELATION) | flat) & _is_among_best(moved, fits, num)
-        starts.append(Near(*(each[kept] for each in moved)))
-    found = Near(*(np.concatenate(each) for each in zip(*starts, strict=True)))
+    fits = _place(parts, wholes, found, ((24, 1),), pool)[1]
+    # A crop that ends on a line drifts off at this scale: the best two go on unmoved as well.
+    unmoved = (fits >= MIN_UNMOVED_CORRELATION) & _is_among_best(found, fits, _MAX_UNMOVED)
+    first = _those(found, unmoved)
+    small, fits = _place(parts, wholes, found, ((24, 4),), pool)
+    found = found._replace(sides=small)
+    kept = ((fits >= MIN_SMALL_CORRELATION) | flat) & _is_among_best(found, fits, _MAX_PLACES)
+    found = _joined(first, _those(found, kept))
     flat = ~np.any(parts.lows[found.part], axis=1)
     rough, fits = _place(parts, wholes, found, ((48, 5),), pool)
     kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat
@@ -147,7 +150,7 @@ def _placed(
         others = pairs.get((int(part), int(whole)), [])
         ours, theirs = (_pixels(*each, 48) for each in ((parts, part[None]), (wholes, whole[None])))
         ours, theirs = cut(ours, ALL, 48), cut(theirs, sides[None], 48)
-        if _is_new(sides, others) and reached(ours, theirs, 4, 5) >= MIN_ROUGH_WORST_CORRELATION:
+        if _is_new(sides, others) and reached(ours, theirs, 6, 10) >= MIN_ROUGH_BLOCK_CORRELATION:
             pairs[int(part), int(whole)] = [*others, sides]
     return [(part, whole, np.stack(sides)) for (part, whole), sides in pairs.items()]
 
@@ -199,6 +202,15 @@ def _is_among_best(found: Near, fits: Floats, num: int) -> NDArray[np.bool_]:
             others.append(found.sides[i])
             among[i] = True
     return among
+
+
+def _those(found: Near, chosen: NDArray[np.bool_]) -> Near:
+    return Near(found.part[chosen], found.whole[chosen], found.sides[chosen])
+
+
+def _joined(one: Near, other: Near) -> Near:
+    part, whole = np.concatenate([one.part, other.part]), np.concatenate([one.whole, other.whole])
+    return Near(part, whole, np.concatenate([one.sides, other.sides]))
 
 
 def _is_new(sides: Floats, others: Sequence[Floats]) -> bool:

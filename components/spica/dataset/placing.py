@@ -10,6 +10,8 @@ ALL: Floats = np.array([[0.0, 1.0, 0.0, 1.0]], dtype=np.float32)
 """All of a picture, shape (1, 4)."""
 _MAX_CUT = 0.16
 """Of a side: a crop by 14 % and what may be wrong with its place."""
+_MIN_GAIN = 0.002
+"""Of correlation in one step, below which a place is found."""
 
 
 def place(
@@ -21,7 +23,7 @@ def place(
         parts: Grey pixels, shape (n, height, width).
         wholes: The same of the pictures in which they may lie.
         sides: Shape (n, 4), left, right, top, bottom as shares of the whole: where to begin.
-        scales: (Pixels squared, steps), coarse to fine.
+        scales: (Pixels squared, most steps), coarse to fine.
 
     Returns:
         The best sides, and their correlations at the last scale, shape (n,).
@@ -34,11 +36,12 @@ def place(
         for step in range(num_steps):
             theirs = cut(wholes, sides, num)
             found = correlations(ours, theirs)
-            better = found > best_correlations
-            best = np.where(better[:, None], sides, best)
-            best_correlations = np.where(better, found, best_correlations)
-            if step < num_steps - 1:
-                sides = _moved(ours, theirs, sides)
+            gained = found - best_correlations
+            best = np.where(gained[:, None] > 0, sides, best)
+            best_correlations = np.maximum(found, best_correlations)
+            if step == num_steps - 1 or gained.max() < _MIN_GAIN:
+                break
+            sides = _moved(ours, theirs, sides)
     return best, best_correlations
 
 
@@ -53,7 +56,7 @@ def cut(pictures: Floats, sides: Floats, num: int) -> Floats:
 def halved(pictures: Floats) -> Floats:
     """Half as many pixels a side, shape (n, height / 2, width / 2)."""
     rows = pictures[:, ::2] + pictures[:, 1::2]
-    half: Floats = (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
+    half: Floats = np.asarray((rows[:, :, ::2] + rows[:, :, 1::2]) / 4, dtype=np.float32)
     return half
 
 
@@ -71,7 +74,7 @@ def _weights(spans: Floats, num: int, size: int) -> Floats:
     steps = (spans[:, 1] - spans[:, 0])[:, None] / num
     centres = spans[:, :1] + (np.arange(num, dtype=np.float32) + 0.5) * steps
     pixels = np.arange(size, dtype=np.float32) + 0.5
-    shares: Floats = pixels - centres[:, :, None]
+    shares: Floats = np.asarray(pixels - centres[:, :, None], dtype=np.float32)
     np.abs(shares, out=shares)  # in place: this is half of the time that placing takes
     shares *= -1.0 / np.maximum(steps, 1.0)[:, :, None]
     shares += 1.0
