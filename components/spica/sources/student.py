@@ -18,7 +18,8 @@ from spica.recipe.slices import StudentSlice
 
 log = logging.getLogger("spica.sources.student")
 
-ARCHITECTURE = "Qwen2VLForConditionalGeneration"
+MODEL = {"architectures": ["Qwen2VLForConditionalGeneration"], "model_type": "qwen2_vl"}
+"""What config.json says: Transformers takes the class from the one, vLLM its configuration from the other."""
 REQUIRED = ("config.json", "tokenizer_config.json", "preprocessor_config.json|processor_config.json")
 KEPT = ("*.json", "*.safetensors", "*.jinja", "merges.txt", "vocab.txt", "README.md", "LICENSE*", "NOTICE*")
 """What a Hugging Face folder of this architecture is made of; nothing else comes into the store."""
@@ -40,7 +41,7 @@ def run(slice: StudentSlice, inputs: Mapping[str, Artifact], out: Workspace, lau
     """
     download = out.scratch / "download"
     folder = materialize(slice.student.path, download)
-    check_checkpoint(folder)
+    check_checkpoint(folder, slice.student.path)
     names = sorted({path.name for pattern in KEPT for path in folder.glob(pattern) if path.is_file()})
     for name in names:
         # Downloads are ours and may be linked; a user's own folder must never share bytes with the store.
@@ -75,65 +76,74 @@ def set_pixel_budget(folder: Path, min_pixels: int, max_pixels: int) -> None:
         path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def check_checkpoint(folder: Path) -> None:
+def check_checkpoint(folder: Path, name: str) -> None:
     """Refuses what Spica cannot train or must not run.
 
+    Args:
+        folder: Where its files are.
+        name: What the recipe calls it; a download's place tells a user nothing.
+
     Raises:
-        DataError: All faults of the folder at once.
+        DataError: All faults of the folder at once, another model first.
     """
     if not folder.is_dir():
-        raise DataError(Fault(str(folder), "a file", "a checkpoint folder", _ADVICE))
+        raise DataError(Fault(name, "a file", "a checkpoint folder", _ADVICE))
     faults = [
-        Fault(str(path), "pickled weights, which can run code when loaded", "safetensors", _ADVICE)
+        fault
+        for path in sorted(folder.glob("*.json"), key=lambda path: (path.name != "config.json", path.name))
+        for fault in _json_faults(path, f"{name}/{path.name}")
+    ]
+    faults += [
+        Fault(
+            f"{name}/{path.name}",
+            "pickled weights, which can run code when loaded",
+            "safetensors",
+            _ADVICE,
+        )
         for path in sorted(folder.iterdir())
         if path.suffix in PICKLES
     ]
     faults += [
-        Fault(str(folder), f"no {' or '.join(names.split('|'))}", "a whole Qwen2-VL checkpoint", _ADVICE)
+        Fault(name, f"no {' or '.join(names.split('|'))}", "a whole Qwen2-VL checkpoint", _ADVICE)
         for names in REQUIRED
-        if not any((folder / name).is_file() for name in names.split("|"))
+        if not any((folder / each).is_file() for each in names.split("|"))
     ]
-    for path in sorted(folder.glob("*.json")):
-        faults += _json_faults(path)
-    faults += _weight_faults(folder)
+    faults += _weight_faults(folder, name)
     if faults:
         raise DataError(*faults)
 
 
-def _json_faults(path: Path) -> list[Fault]:
+def _json_faults(path: Path, where: str) -> list[Fault]:
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        return [Fault(str(path), f"no JSON: {error}", "a JSON file", "fetch the file again")]
+        return [Fault(where, f"no JSON: {error}", "a JSON file", "fetch the file again")]
     if not isinstance(content, dict):
-        return []
+        content = {}
     faults = []
     if "auto_map" in content or "trust_remote_code" in content:
         faults.append(
-            Fault(str(path), "auto_map: code that comes with the checkpoint", "no remote code", _ADVICE)
+            Fault(where, "auto_map: code that comes with the checkpoint", "no remote code", _ADVICE)
         )
-    if path.name == "config.json" and content.get("architectures") != [ARCHITECTURE]:
-        faults.append(
-            Fault(
-                str(path),
-                f"architectures: {content.get('architectures')!r:.200}",
-                f"[{ARCHITECTURE!r}]",
-                _ADVICE,
-            )
-        )
+    if path.name == "config.json":
+        faults += [
+            Fault(where, f"{key}: {content.get(key)!r:.200}", repr(allowed), _ADVICE)
+            for key, allowed in MODEL.items()
+            if content.get(key) != allowed
+        ]
     return faults
 
 
-def _weight_faults(folder: Path) -> list[Fault]:
+def _weight_faults(folder: Path, where: str) -> list[Fault]:
     """Every shard that is there or that the index names must be a whole safetensors file."""
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
         found, advice = "safetensors is not installed", "pip install 'spica[train]'"
         raise PrerequisiteError(Fault("student", found, "safetensors", advice)) from error
-    shards = {path.name for path in folder.glob("*.safetensors")} | _indexed_shards(folder)
+    shards = {path.name for path in folder.glob("*.safetensors")} | _indexed_shards(folder, where)
     if not shards:
-        return [Fault(str(folder), "no *.safetensors", "weights as safetensors", _ADVICE)]
+        return [Fault(where, "no *.safetensors", "weights as safetensors", _ADVICE)]
     faults = []
     for name in sorted(shards):
         try:
@@ -141,12 +151,12 @@ def _weight_faults(folder: Path) -> list[Fault]:
                 pass
         except (SafetensorError, OSError) as error:
             faults.append(
-                Fault(str(folder / name), str(error), "a whole safetensors file", "fetch the file again")
+                Fault(f"{where}/{name}", str(error), "a whole safetensors file", "fetch the file again")
             )
     return faults
 
 
-def _indexed_shards(folder: Path) -> set[str]:
+def _indexed_shards(folder: Path, where: str) -> set[str]:
     path = folder / "model.safetensors.index.json"
     if not path.is_file():
         return set()
@@ -156,6 +166,11 @@ def _indexed_shards(folder: Path) -> set[str]:
         shards = {None}
     if not all(isinstance(name, str) and Path(name).name == name for name in shards):
         raise DataError(
-            Fault(str(path), "no weight_map of plain file names", "an index of shards", "fetch it again")
+            Fault(
+                f"{where}/{path.name}",
+                "no weight_map of plain file names",
+                "an index of shards",
+                "fetch it again",
+            )
         )
     return set(shards)

@@ -2,7 +2,7 @@ import json
 import os
 import struct
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +15,9 @@ from spica.recipe.schema import Student
 from spica.recipe.slices import StudentSlice
 from spica.sources.student import check_checkpoint, run
 
-CONFIG = {"architectures": ["Qwen2VLForConditionalGeneration"], "model_type": "qwen2_vl"}
+NAME = "s3://models/qwen"
+QWEN = "Qwen2VLForConditionalGeneration"
+CONFIG = {"architectures": [QWEN], "model_type": "qwen2_vl"}
 
 
 def safetensors_bytes() -> bytes:
@@ -75,46 +77,62 @@ def test_the_shipped_base_is_imported(tmp_path: Path) -> None:
 def test_pickled_weights_are_refused(checkpoint: Path, name: str) -> None:
     (checkpoint / name).write_bytes(b"\x80\x04")
     with pytest.raises(DataError, match=rf"{name}\n.*pickled weights"):
-        check_checkpoint(checkpoint)
+        check_checkpoint(checkpoint, NAME)
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "preprocessor_config.json"])
 def test_code_that_comes_with_a_checkpoint_is_refused(checkpoint: Path, name: str) -> None:
     (checkpoint / name).write_text(json.dumps({**CONFIG, "auto_map": {"AutoModel": "modeling.Evil"}}))
     with pytest.raises(DataError, match="auto_map"):
-        check_checkpoint(checkpoint)
+        check_checkpoint(checkpoint, NAME)
 
 
-def test_another_architecture_is_refused(checkpoint: Path) -> None:
-    (checkpoint / "config.json").write_text(
-        json.dumps({"architectures": ["Qwen2_5_VLForConditionalGeneration"]})
-    )
-    with pytest.raises(DataError, match=r"Qwen2_5_VL.*\n *allowed: \['Qwen2VLForConditionalGeneration'\]"):
-        check_checkpoint(checkpoint)
+@pytest.mark.parametrize(
+    ("config", "found", "allowed"),
+    [
+        ({"architectures": ["LlamaForCausalLM"]}, "architectures: ['LlamaForCausalLM']", f"['{QWEN}']"),
+        ({"architectures": None}, "architectures: None", f"['{QWEN}']"),
+        ({"model_type": "llama"}, "model_type: 'llama'", "'qwen2_vl'"),
+    ],
+)
+def test_another_model_is_refused_by_the_name_in_the_recipe(
+    checkpoint: Path, config: dict[str, Any], found: str, allowed: str
+) -> None:
+    (checkpoint / "config.json").write_text(json.dumps(CONFIG | config))
+    with pytest.raises(DataError) as caught:
+        check_checkpoint(checkpoint, NAME)
+    told = caught.value.faults[0]
+    assert (told.where, told.found, told.allowed) == (f"{NAME}/config.json", found, allowed)
+
+
+def test_a_configuration_that_is_no_object_is_refused(checkpoint: Path) -> None:
+    (checkpoint / "config.json").write_text("[]")
+    with pytest.raises(DataError, match="architectures: None"):
+        check_checkpoint(checkpoint, NAME)
 
 
 def test_a_truncated_shard_is_refused(checkpoint: Path) -> None:
     (checkpoint / "model.safetensors").write_bytes(safetensors_bytes()[:-1])
     with pytest.raises(DataError, match="a whole safetensors file"):
-        check_checkpoint(checkpoint)
+        check_checkpoint(checkpoint, NAME)
 
 
 def test_a_shard_that_only_the_index_names_is_missed(checkpoint: Path) -> None:
     index = {"weight_map": {"w": "model-00001-of-00002.safetensors"}}
     (checkpoint / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(DataError, match="model-00001-of-00002"):
-        check_checkpoint(checkpoint)
+        check_checkpoint(checkpoint, NAME)
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "x", '{"weight_map": {"w": "../../etc/x.safetensors"}}'])
 def test_a_malformed_index_is_refused(checkpoint: Path, content: str) -> None:
     (checkpoint / "model.safetensors.index.json").write_text(content)
     with pytest.raises(DataError, match="index"):
-        check_checkpoint(checkpoint)
+        check_checkpoint(checkpoint, NAME)
 
 
 def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(DataError) as caught:
-        check_checkpoint(tmp_path)
-    assert len(caught.value.faults) == 4
+        check_checkpoint(tmp_path, NAME)
+    assert len(caught.value.faults) == 5
