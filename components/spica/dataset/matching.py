@@ -134,16 +134,16 @@ def _placed(
 ) -> Iterable[tuple[int, int, Floats]]:
     """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
     flat: NDArray[np.bool_] = ~np.any(parts.lows[found.part], axis=1)
-    fits = _place(parts, wholes, found, ((24, 1),), pool)[1]
+    fits = _place(parts, wholes, found, 24, 1, pool)[1]
     # A crop that ends on a line drifts off at this scale: the best two go on unmoved as well.
     unmoved = (fits >= MIN_UNMOVED_CORRELATION) & _is_among_best(found, fits, _MAX_UNMOVED)
     first = _those(found, unmoved)
-    small, fits = _place(parts, wholes, found, ((24, 4),), pool)
+    small, fits = _place(parts, wholes, found, 24, 4, pool)
     found = found._replace(sides=small)
     kept = ((fits >= MIN_SMALL_CORRELATION) | flat) & _is_among_best(found, fits, _MAX_PLACES)
     found = _joined(first, _those(found, kept))
     flat = ~np.any(parts.lows[found.part], axis=1)
-    rough, fits = _place(parts, wholes, found, ((48, 5),), pool)
+    rough, fits = _place(parts, wholes, found, 48, 5, pool)
     kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat
     pairs: dict[Pair, list[Floats]] = {}
     for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
@@ -156,13 +156,13 @@ def _placed(
 
 
 def _place(
-    parts: Prints, wholes: Prints, found: Near, scales: Sequence[tuple[int, int]], pool: ThreadPoolExecutor
+    parts: Prints, wholes: Prints, found: Near, num: int, max_steps: int, pool: ThreadPoolExecutor
 ) -> tuple[Floats, Floats]:
     def block(start: int) -> tuple[Floats, Floats]:
         those = slice(start, start + _BLOCK)
-        ours = _pixels(parts, found.part[those], scales[-1][0])
-        theirs = _pixels(wholes, found.whole[those], scales[-1][0])
-        return place(ours, theirs, found.sides[those], scales)
+        ours = _pixels(parts, found.part[those], num)
+        theirs = _pixels(wholes, found.whole[those], num)
+        return place(ours, theirs, found.sides[those], num, max_steps)
 
     done = list(pool.map(block, range(0, len(found.part), _BLOCK)))
     if not done:

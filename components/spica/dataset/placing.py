@@ -1,7 +1,5 @@
 """Where in a picture another one lies: Gauss-Newton over a window's sides, coarse to fine, many at once."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from spica.dataset.prints import Floats
@@ -14,35 +12,30 @@ _MIN_GAIN = 0.002
 """Of correlation in one step, below which a place is found."""
 
 
-def place(
-    parts: Floats, wholes: Floats, sides: Floats, scales: Sequence[tuple[int, int]]
-) -> tuple[Floats, Floats]:
+def place(parts: Floats, wholes: Floats, sides: Floats, num: int, max_steps: int) -> tuple[Floats, Floats]:
     """Moves windows in `wholes` until they show what `parts` show.
 
     Args:
         parts: Grey pixels, shape (n, height, width).
         wholes: The same of the pictures in which they may lie.
         sides: Shape (n, 4), left, right, top, bottom as shares of the whole: where to begin.
-        scales: (Pixels squared, most steps), coarse to fine.
+        num: Compared are so many pixels squared.
+        max_steps: After which windows stay where they were best; before, when none gains any more.
 
     Returns:
-        The best sides, and their correlations at the last scale, shape (n,).
+        The best sides, and their correlations, shape (n,).
     """
-    best, best_correlations = sides, np.full(len(sides), -1.0, dtype=np.float32)
-    for num, num_steps in scales:
-        ours = cut(parts, np.broadcast_to(ALL, sides.shape), num)
-        best_correlations = np.full(len(sides), -1.0, dtype=np.float32)
-        sides = best
-        for step in range(num_steps):
-            theirs = cut(wholes, sides, num)
-            found = correlations(ours, theirs)
-            gained = found - best_correlations
-            best = np.where(gained[:, None] > 0, sides, best)
-            best_correlations = np.maximum(found, best_correlations)
-            if step == num_steps - 1 or gained.max() < _MIN_GAIN:
-                break
-            sides = _moved(ours, theirs, sides)
-    return best, best_correlations
+    best, fits = sides, np.full(len(sides), -1.0, dtype=np.float32)
+    ours = cut(parts, np.broadcast_to(ALL, sides.shape), num)
+    for step in range(max_steps):
+        theirs = cut(wholes, sides, num)
+        found = correlations(ours, theirs)
+        gained = found - fits
+        best, fits = np.where(gained[:, None] > 0, sides, best), np.maximum(found, fits)
+        if step == max_steps - 1 or gained.max() < _MIN_GAIN:
+            break
+        sides = _moved(ours, theirs, sides)
+    return best, fits
 
 
 def cut(pictures: Floats, sides: Floats, num: int) -> Floats:
