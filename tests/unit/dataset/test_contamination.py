@@ -44,6 +44,19 @@ def table() -> Image.Image:
     return picture
 
 
+def plot(bend: int = 0) -> Image.Image:
+    picture = Image.new("RGB", (320, 240), "white")
+    draw = ImageDraw.Draw(picture)
+    for k in range(1, 8):
+        draw.line([(k * 40, 0), (k * 40, 240)], fill=(225, 225, 225))
+        draw.line([(0, k * 30), (320, k * 30)], fill=(225, 225, 225))
+    draw.line([(0, 120), (320, 120)], fill="black", width=2)
+    draw.line([(160, 0), (160, 240)], fill="black", width=2)
+    curve = [(x, 152 - 0.2 * x - bend * np.sin(x / 30)) for x in range(0, 321, 4)]
+    draw.line(curve, fill=(42, 75, 215))
+    return picture
+
+
 def compressed(picture: Image.Image, quality: int = 30) -> Image.Image:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality)
@@ -148,6 +161,15 @@ def test_a_window_is_moved_to_where_the_part_lies() -> None:
     sides, fits = place(part[None], whole[None], np.float32([[0.07, 0.93, 0.07, 0.93]]), 48, 8)
     assert sides[0] == pytest.approx([0.05, 0.95, 0.1, 0.95], abs=0.01)
     assert fits[0] > 0.9
+
+
+@pytest.mark.parametrize(("bend", "same"), [(0, True), (3, False)])
+def test_plots_with_one_pair_of_axes_are_one_picture_only_with_one_curve(
+    tmp_path: Path, bend: int, same: bool
+) -> None:
+    plot().save(tmp_path / "one.png")
+    compressed(plot(bend)).save(tmp_path / "other.png")
+    assert likeness(tmp_path / "one.png", tmp_path / "other.png").same == same
 
 
 def test_equal_words_about_another_picture_are_no_hit(world: World) -> None:
