@@ -110,6 +110,7 @@ def _fault(uri: str, endpoint: str, error: BaseException) -> Fault:
 
 def _keys() -> str:
     """Where the keys of this process are to be mended."""
+    names = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     if "KUBERNETES_SERVICE_HOST" in os.environ:
-        return "mend the keys in the Secret that the profile names, kubernetes.secrets.storage"
-    return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE)"
+        return f"mend {names}; pods of a run have them from the profile's Secret kubernetes.secrets.storage"
+    return f"set {names} (or AWS_PROFILE)"
