@@ -222,13 +222,13 @@ def test_a_lease_that_was_not_renewed_in_time_says_so_while_it_lasts_and_afterwa
     monkeypatch.setattr("time.monotonic", lambda: clock)
     _renew(there, "spica-run")
     kept = KeptLease(there, "spica-run")
-    kept._cluster.cause = "timed out"  # type: ignore[attr-defined]  # the fake's
+    kept._cluster.cause = "timed out"
     clock = 159.0
     kept.renew()
     assert kept.lapse() == ""
     clock = 160.0
     assert kept.lapse() == "Lease spica-run is not renewed since 60 s: timed out"
-    kept._cluster.cause = ""  # type: ignore[attr-defined]  # the fake's
+    kept._cluster.cause = ""
     clock = 173.0
     kept.renew()
     assert kept.lapse().startswith("Lease spica-run is renewed again since ")
