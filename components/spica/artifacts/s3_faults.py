@@ -1,5 +1,6 @@
 """What S3 answers, said so that a reader knows what to do next."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,8 @@ CREDENTIAL_CODES = (
     "InvalidToken",
 )
 CREDENTIAL_ERRORS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, ProfileNotFound)
+CREDENTIALS_REFUSED = "credentials refused by"
+"""Begins what such a fault has found; whoever reads the logs of pods looks for it."""
 BUSY_CODES = ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503", "504")
 
 
@@ -71,9 +74,9 @@ def _fault(uri: str, endpoint: str, error: BaseException) -> Fault:
     if code in CREDENTIAL_CODES or isinstance(error, CREDENTIAL_ERRORS):
         return Fault(
             uri,
-            f"credentials refused by {endpoint}: {code or type(error).__name__}",
+            f"{CREDENTIALS_REFUSED} {endpoint}: {code or type(error).__name__}",
             "credentials that may list, read and write there",
-            f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE), {again}",
+            f"{_keys()}, {again}",
         )
     if code == "NoSuchBucket":
         bucket = "/".join(uri.split("/")[:3])
@@ -103,3 +106,11 @@ def _fault(uri: str, endpoint: str, error: BaseException) -> Fault:
         "an answer",
         f"check the store at {endpoint}, {again}",
     )
+
+
+def _keys() -> str:
+    """Where the keys of this process are to be mended."""
+    names = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return f"mend {names}; pods of a run have them from the profile's Secret kubernetes.secrets.storage"
+    return f"set {names} (or AWS_PROFILE)"

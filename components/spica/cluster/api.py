@@ -59,7 +59,6 @@ TIMEOUTS_S = (5.0, 60.0)
 """To connect, to answer."""
 SILENCE_S = 300.0
 """A pod that writes nothing for so long may have lost its node: its log is asked for again."""
-_TIMEOUT = {"_request_timeout": TIMEOUTS_S}
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 logger = logging.getLogger(__name__)
@@ -78,7 +77,13 @@ class Cluster:
         """Whether this process runs in a pod of the cluster: service names resolve then."""
         self.patience_s = GIVE_UP_S
         """How long a server that does not answer is asked again."""
+        self.timeouts_s = TIMEOUTS_S
+        """Of one request: to connect, to answer."""
         self._api = api
+
+    @property
+    def _timeout(self) -> Object:
+        return {"_request_timeout": self.timeouts_s}
 
     @classmethod
     def connect(cls) -> Self:
@@ -116,7 +121,7 @@ class Cluster:
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
         """The object, or None."""
         return self._ask(
-            kind, name, lambda of, here: of.get(name=name, namespace=here, **_TIMEOUT), namespace
+            kind, name, lambda of, here: of.get(name=name, namespace=here, **self._timeout), namespace
         )
 
     def list(
@@ -127,7 +132,7 @@ class Cluster:
         found = self._ask(
             kind,
             selector,
-            lambda of, here: of.get(label_selector=selector, namespace=here, **_TIMEOUT),
+            lambda of, here: of.get(label_selector=selector, namespace=here, **self._timeout),
             namespace,
         )
         return [*(found or {}).get("items", ())]
@@ -141,7 +146,7 @@ class Cluster:
         return self._insist(
             kind,
             name,
-            lambda of, here: of.create(body=body, namespace=here, query_params=strict, **_TIMEOUT),
+            lambda of, here: of.create(body=body, namespace=here, query_params=strict, **self._timeout),
             self.namespace,
         )
 
@@ -151,7 +156,9 @@ class Cluster:
         return self._ask(
             kind,
             name,
-            lambda of, here: of.patch(name=name, namespace=here, body=body, content_type=merge, **_TIMEOUT),
+            lambda of, here: of.patch(
+                name=name, namespace=here, body=body, content_type=merge, **self._timeout
+            ),
         )
 
     def delete(self, kind: str, name: str, namespace: str | None = None, **only: str) -> None:
@@ -165,7 +172,7 @@ class Cluster:
         self._ask(
             kind,
             name,
-            lambda of, here: of.delete(name=name, namespace=here, body=options, **_TIMEOUT),
+            lambda of, here: of.delete(name=name, namespace=here, body=options, **self._timeout),
             namespace,
         )
 
@@ -211,7 +218,7 @@ class Cluster:
         """What the cluster says about an object, oldest first."""
         field = f"involvedObject.name={name}"
         found = self._ask(
-            "Event", name, lambda of, here: of.get(field_selector=field, namespace=here, **_TIMEOUT)
+            "Event", name, lambda of, here: of.get(field_selector=field, namespace=here, **self._timeout)
         )
         return sorted(
             (found or {}).get("items", ()),

@@ -24,12 +24,30 @@ PATIENCE_S = {
 """State -> how long a job may stay in it; then it gives its quota back."""
 
 
+TELL_AGAIN_S = 60.0
+"""How long what was told is not told again, though it still is so."""
+
+
+class Told:
+    """What was told about a job or server, and when."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+
+    def is_news(self, text: str, now: float) -> bool:
+        """Whether `text` is to be told now (monotonic, in seconds): images fail by two texts in turns."""
+        if now - self._told.get(text, -TELL_AGAIN_S) < TELL_AGAIN_S:
+            return False
+        self._told[text] = now
+        return True
+
+
 class State(NamedTuple):
     """What a job does now."""
 
     name: str
     """queued, preempted, inadmissible, starting, refused, unschedulable, image missing, misconfigured,
-    running, restarting, evicted, succeeded or failed."""
+    running, restarting, evicted, deleted, succeeded or failed."""
     detail: str
 
     @property
@@ -56,6 +74,8 @@ def state_of(
     for ended in ("Succeeded", "Failed"):
         if _is_true(conditions.get(ended)):
             return State(ended.lower(), "" if ended == "Succeeded" else _why_failed(conditions[ended], pods))
+    if "deletionTimestamp" in job["metadata"]:
+        return State("deleted", "its pods end")
     started = (job.get("status") or {}).get("startTime") or job["metadata"].get("creationTimestamp", "")
     events = [
         event for event in events if (event.get("lastTimestamp") or event.get("eventTime") or "") >= started

@@ -6,18 +6,19 @@ from types import TracebackType
 from typing import Self
 
 from spica.cluster.api import Cluster, Object
-from spica.cluster.inferenceservice import CONTAINER, inference_service
+from spica.cluster.diagnosis import Told
+from spica.cluster.inferenceservice import CONTAINER, STORAGE_SECRET, inference_service
 from spica.cluster.order import DIGEST
+from spica.cluster.owner import lapse_of
 from spica.cluster.pool import require_pool
 from spica.cluster.server_state import ServerState, server_state
 from spica.errors import ConflictError, EndpointError, Fault, PrerequisiteError, SpicaError
 from spica.launch.contract import ModelServer
-from spica.launch.readiness import Refusal, ask_once, cause_of_death
+from spica.launch.readiness import Refusal, ask_once, cause_of_death, tail
 from spica.recipe.schema import Kubernetes
 
 KIND = "InferenceService"
 POLL_S = 1.0
-TELL_EVERY_S = 5.0
 STUCK_S = 120.0
 """A fault that may pass (an image, a secret, the store) has this long to do so."""
 GONE_S = 90.0
@@ -31,13 +32,14 @@ logger = logging.getLogger(__name__)
 class KubernetesEndpoint:
     """The servers of one InferenceService, behind one URL."""
 
-    def __init__(self, cluster: Cluster, server: ModelServer, body: Object) -> None:
+    def __init__(self, cluster: Cluster, server: ModelServer, body: Object, owner: str) -> None:
         """See `start`."""
         self.url = ""
         self.model = server.name
         self._cluster = cluster
         self._server = server
         self._body = body
+        self._owner = owner
         self._name: str = body["metadata"]["name"]
         self._num_servers: int = body["spec"]["predictor"]["minReplicas"]
 
@@ -56,7 +58,7 @@ class KubernetesEndpoint:
             PrerequisiteError: the cluster lacks KServe, or refuses this account.
         """
         require_pool(cluster, kubernetes.serving)
-        endpoint = cls(cluster, server, inference_service(server, kubernetes, run, owner))
+        endpoint = cls(cluster, server, inference_service(server, kubernetes, run, owner), owner)
         made = endpoint._make()
         try:
             print(f"server {server.name}: {endpoint._name} {made} in {cluster.namespace}", flush=True)
@@ -81,7 +83,7 @@ class KubernetesEndpoint:
         """Raise EndpointError, with the pod's reason, when a server died, was preempted or is gone."""
         state = self._look()
         if state.stage != "ready":
-            raise self._fault(state)
+            raise self._unready(state)
 
     def stop(self) -> None:
         """Delete the InferenceService; returns when its pods are gone (with a warning after GONE_S)."""
@@ -134,8 +136,8 @@ class KubernetesEndpoint:
         )
 
     def _wait_until_ready(self, timeout_s: float) -> None:
-        started = told = before = time.monotonic()
-        waited = stuck = 0.0
+        started = before = time.monotonic()
+        told, waited, stuck = Told(), 0.0, 0.0
         refused = ""
         while True:
             state, now = self._look(), time.monotonic()
@@ -153,9 +155,8 @@ class KubernetesEndpoint:
                     refused = f" ({refusal})"
             if waited > timeout_s:
                 text = f"not ready after {waited:.0f} s: {state.text}{refused}"
-                raise self._fault(ServerState("starting", text))
-            if now - told > TELL_EVERY_S:
-                told = now
+                raise self._unready(state._replace(stage="starting", text=text))
+            if told.is_news(state.text, now):
                 print(f"server {self._server.name}: {state.text}, {now - started:.0f} s", flush=True)
             time.sleep(POLL_S)
 
@@ -163,7 +164,11 @@ class KubernetesEndpoint:
         pods = self._pods()
         gated = any("schedulingGates" in pod["spec"] for pod in pods)
         workloads = self._cluster.list("Workload") if gated else []
-        return server_state(self._cluster.get(KIND, self._name), pods, workloads, self._num_servers)
+        service = self._cluster.get(KIND, self._name)
+        state = server_state(service, pods, workloads, self._num_servers)
+        if service is None and (lapse := lapse_of(self._owner)):
+            return state._replace(text=f"{state.text}; the reaper may have done it: {lapse}")
+        return state
 
     def _pods(self) -> list[Object]:
         return self._cluster.list("Pod", {_POD_LABEL: self._name})
@@ -199,11 +204,30 @@ class KubernetesEndpoint:
             start = self._write_log(state.pod, state.restarted)
             if self._server.logs.stat().st_size > start:
                 return cause_of_death(self._server.name, state.exit_code, self._server.logs, start)
-        events = f"`kubectl get events -n {self._cluster.namespace}` says more"
+        where, namespace = f"server {self._server.name}", self._cluster.namespace
+        if state.keys_refused:
+            secret = self._body["metadata"]["annotations"][STORAGE_SECRET]
+            advice = f"look at the keys in Secret {secret} of namespace {namespace}, then run again"
+            return EndpointError(Fault(where, state.text, "keys that may read the store", advice))
+        events = f"`kubectl get events -n {namespace}` says more"
         advice = f"correct the profile or the cluster ({events}), then run again"
-        return EndpointError(
-            Fault(f"server {self._server.name}", state.text, "a server that answers", advice)
+        return EndpointError(Fault(where, state.text, "a server that answers", advice))
+
+    def _unready(self, state: ServerState) -> SpicaError:
+        """The error of a server that may run and does not answer: what Kubernetes and its log say of it."""
+        if not state.pod or state.container:
+            return self._fault(state)
+        failed = [event for event in self._cluster.events(state.pod) if event.get("reason") == "Unhealthy"]
+        probe = failed[-1].get("message", "").strip() if failed else "no probe has failed yet"
+        start = self._write_log(state.pod, previous=False)
+        lines = tail(self._server.logs, start)
+        log = f"its last lines:\n{lines}" if lines else "it has written nothing"
+        found = f"{state.text}\n    pod {state.pod} runs: {probe}; {log}"
+        advice = (
+            f"read {self._server.logs}; if it still loads, raise kubernetes.serving.ready_timeout_s; "
+            "else correct the ServingRuntime, then run again"
         )
+        return EndpointError(Fault(f"server {self._server.name}", found, "a server that answers", advice))
 
     def _keep_logs(self) -> None:
         """What the servers wrote stays with the stage; best effort."""

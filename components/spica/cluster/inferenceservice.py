@@ -22,6 +22,8 @@ CONTAINER = "kserve-container"
 RUNTIME = "spica-vllm"
 """ServingRuntime of the namespace; its container runs `spica.cluster.model_pod`."""
 MODEL_FORMAT = "spica-checkpoint"
+STORAGE_SECRET = "serving.kserve.io/storageSecretName"
+"""Annotation: the Secret by which KServe fetches the weights."""
 SERVICE_ACCOUNT = "spica-serve"
 GRACE_S = 10
 """A server keeps nothing, so it need not be waited for."""
@@ -70,7 +72,7 @@ def inference_service(server: ModelServer, kubernetes: Kubernetes, run: str, own
     annotations = {
         "serving.kserve.io/deploymentMode": "Standard",
         "serving.kserve.io/autoscalerClass": "none",
-        "serving.kserve.io/storageSecretName": kubernetes.secrets.storage,
+        STORAGE_SECRET: kubernetes.secrets.storage,
         DIGEST: digest_of(spec),
         **owner_annotation(owner),
     }

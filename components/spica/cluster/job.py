@@ -2,17 +2,19 @@
 
 import logging
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from spica.artifacts.s3_faults import CREDENTIALS_REFUSED
 from spica.artifacts.workspace import Delivery, Work
 from spica.cluster.api import Cluster, Object
-from spica.cluster.diagnosis import State, first_failure, state_of
+from spica.cluster.diagnosis import State, Told, first_failure, state_of
 from spica.cluster.endings import DELIVERY, ENDINGS, RESULT, forget_endings
 from spica.cluster.order import DIGEST, s3_store
-from spica.cluster.owner import let_go
+from spica.cluster.owner import lapse_of, let_go
 from spica.cluster.pytorchjob import CONTAINER
 from spica.errors import ConflictError, Fault, SpicaError, StageError
 from spica.launch.contract import Training
@@ -20,13 +22,14 @@ from spica.launch.contract import Training
 KIND = "PyTorchJob"
 POLL_S = 2.0
 TELL_EVERY_S = 8.0
-"""A line at least so often, while nothing changes."""
+"""A line so often, while the pods of a job end."""
 LOOK_EVERY_S = 15.0
 """How often a running job is looked at without being told that it changed."""
 WATCH_S = 240.0
 ENDED = ("succeeded", "failed")
 NUM_LOG_LINES = 20
 RUN = "spica.dev/run"
+_KEYS_REFUSED = re.compile(rf"{CREDENTIALS_REFUSED} .+")
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +37,18 @@ logger = logging.getLogger(__name__)
 class KubernetesJob:
     """One PyTorchJob and what its pods left in the store."""
 
-    def __init__(self, cluster: Cluster, name: str, job: Training, work: Work, owner: str) -> None:
-        """See `submit`."""
+    def __init__(
+        self, cluster: Cluster, name: str, job: Training, work: Work, owner: str, storage: str
+    ) -> None:
+        """See `submit`; `storage` is the Secret that holds the pods' keys of the store."""
         self._cluster = cluster
         self._name = name
         self._job = job
         self._shelf = s3_store(work.store).job_shelf(work.task, work.key)
         self._owner = owner
+        self._storage = storage
+        self._trouble: State | None = None
+        """What kept it from running when it was last looked at."""
         self._queue: queue.Queue[str | None] = queue.Queue()
         """Lines of the master; None: the job has changed."""
         self._ended = threading.Event()
@@ -52,17 +60,16 @@ class KubernetesJob:
         watcher = threading.Thread(target=self._watch_changes, name="watch", daemon=True)
         watcher.start()
         follower: threading.Thread | None = None
-        told = since = 0.0
+        told, since = Told(), 0.0
         state: State | None = None
         try:
             while True:
                 before, state = state, self._look()
-                changed = before is None or state.name != before.name
-                since = time.monotonic() if changed else since
-                if state.patience_s is not None and time.monotonic() - since >= state.patience_s:
+                changed, now = before is None or state.name != before.name, time.monotonic()
+                since = now if changed else since
+                if state.patience_s is not None and now - since >= state.patience_s:
                     raise self._given_up(state)
-                if changed or (state.name != "running" and time.monotonic() - told > TELL_EVERY_S):
-                    told = time.monotonic()
+                if (changed or state.name != "running") and (told.is_news(str(state), now) or changed):
                     yield f"sft {self._name}: {state}"
                 if state.name == "running" and (follower is None or not follower.is_alive()):
                     follower = threading.Thread(target=self._follow, name="logs", daemon=True)
@@ -142,13 +149,27 @@ class KubernetesJob:
             # Deleted after its end: by its TTL, perhaps, while nobody watched.
             return State("succeeded", "")
         if job is None:
-            where, advice = f"job {self._name}", "run again: it goes on from the last checkpoint"
-            raise StageError(Fault(where, "deleted while it ran", "a job that ends by itself", advice))
+            raise self._gone()
         pods, workload = self._pods(), self._workload(job)
         state = state_of(job, pods, workload)
-        if state.name not in ("starting", "restarting", "queued"):
-            return state
-        return state_of(job, pods, workload, self._cluster.events(self._name))
+        if state.name in ("starting", "restarting", "queued"):
+            state = state_of(job, pods, workload, self._cluster.events(self._name))
+        if state.patience_s is not None:
+            self._trouble = state
+        elif state.name == "running":
+            self._trouble = None
+        return state
+
+    def _gone(self) -> StageError:
+        """Somebody deleted the job: who else than a person, and what was wrong with it before."""
+        found, advice = "deleted while it ran", "run again: it goes on from the last checkpoint"
+        if lapse := lapse_of(self._owner):
+            found += f"; the reaper may have: {lapse}"
+            advice = f"check that the API server can be reached all the time, then {advice}"
+        if self._trouble:
+            found += f"; before, {self._trouble}"
+            advice = f"mend what kept it from running, then {advice}"
+        return StageError(Fault(f"job {self._name}", found, "a job that ends by itself", advice))
 
     def _pods(self) -> list[Object]:
         return self._cluster.list("Pod", {"training.kubeflow.org/job-name": self._name})
@@ -192,12 +213,18 @@ class KubernetesJob:
 
     def _failure(self, state: State) -> StageError:
         failure = first_failure(self._pods())
-        found = str(state)
+        where, found = f"job {self._name}", str(state)
         if failure:
             log = self._cluster.logs(failure.pod, CONTAINER, NUM_LOG_LINES) or failure.message
+            if refused := _KEYS_REFUSED.search(log):
+                # The log tells it twice, with an advice for whoever has the keys in the environment.
+                secret = f"Secret {self._storage} of namespace {self._cluster.namespace}"
+                allowed, advice = "keys that may read and write the store", f"look at the keys in {secret}"
+                found += f"\n    {failure.pod}: {refused[0]}"
+                return StageError(Fault(where, found, allowed, f"{advice}, then run again"))
             found += "\n" + "\n".join(f"    {line}" for line in log.splitlines()[-NUM_LOG_LINES:])
         advice = f"`kubectl describe pytorchjob {self._name}`, then run again: it goes on from the checkpoint"
-        return StageError(Fault(f"job {self._name}", found, "a training that succeeds", advice))
+        return StageError(Fault(where, found, "a training that succeeds", advice))
 
 
 def submit(cluster: Cluster, body: Object, work: Work) -> str:

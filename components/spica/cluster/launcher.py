@@ -71,7 +71,8 @@ class KubernetesLauncher:
         name = body["metadata"]["name"]
         how = submit(self._cluster, body, work)
         print(f"job {name}: {how} in {self._cluster.namespace}", flush=True)
-        return KubernetesJob(self._cluster, name, job, work, self._owner)
+        storage = self._kubernetes.secrets.storage
+        return KubernetesJob(self._cluster, name, job, work, self._owner, storage)
 
     def serve(self, server: ModelServer | CommandServer) -> Endpoint:
         """Start an InferenceService over a checkpoint and wait until it answered one request.

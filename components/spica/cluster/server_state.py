@@ -13,11 +13,12 @@ RANK: tuple[Stage, ...] = ("dead", "stuck", "queued", "starting", "ready")
 STORAGE_INITIALIZER = "storage-initializer"
 IMAGE_GONE = ("ErrImageNeverPull", "InvalidImageName")
 # Answers of a store that another try does not change, in the words of KServe's storage initializer.
-_REFUSED = re.compile(
-    r"authentication failed|invalid aws credentials|access denied|accessdenied|forbidden|nosuchbucket|"
-    r"signaturedoesnotmatch|invalidaccesskeyid|not found|does not exist|no model found",
+_KEYS_REFUSED = re.compile(
+    r"authentication failed|invalid aws credentials|access denied|accessdenied|forbidden|"
+    r"signaturedoesnotmatch|invalidaccesskeyid",
     re.IGNORECASE,
 )
+_ABSENT = re.compile(r"nosuchbucket|not found|does not exist|no model found", re.IGNORECASE)
 
 
 class ServerState(NamedTuple):
@@ -27,11 +28,14 @@ class ServerState(NamedTuple):
     """queued: waits for quota. stuck: a fault that may pass. dead: waiting longer changes nothing."""
     text: str
     pod: str = ""
-    """Where a container failed."""
+    """Where a container failed, or runs and does not answer."""
     container: str = ""
+    """The one that failed."""
     exit_code: int = 0
     restarted: bool = False
     """Whether another try of the failed container has begun: its log is the previous one."""
+    keys_refused: bool = False
+    """Whether the store does not take the keys of the profile's Secret."""
 
 
 def server_state(
@@ -81,7 +85,8 @@ def pod_state(pod: Object, workloads: Sequence[Object] = ()) -> ServerState:
             return fault._replace(pod=name)
     if _condition(pod, "Ready", "True"):
         return ServerState("ready", "ready")
-    return ServerState("starting", _progress(containers))
+    serving = any("running" in (row.get("state") or {}) for row in status.get("containerStatuses", ()))
+    return ServerState("starting", _progress(containers), pod=name if serving else "")
 
 
 def _queued(pod: Object, workloads: Sequence[Object]) -> ServerState:
@@ -122,8 +127,9 @@ def _ended(container: Object, ended: Object, limit: str) -> ServerState:
         return ServerState("dead", f"container {name} wanted more memory than its limit, {limit}")
     if name == STORAGE_INITIALIZER:
         last = said.splitlines()[-1].strip() if said else f"exit code {code}"
-        stage: Stage = "dead" if _REFUSED.search(said) else "stuck"
-        return ServerState(stage, f"the weights cannot be fetched: {last}")
+        keys_refused = _KEYS_REFUSED.search(said) is not None
+        stage: Stage = "dead" if keys_refused or _ABSENT.search(said) else "stuck"
+        return ServerState(stage, f"the weights cannot be fetched: {last}", keys_refused=keys_refused)
     text = f"container {name} ended with exit code {code}" + (f": {said}" if said else "")
     return ServerState("dead", text, container=name, exit_code=code)
 
@@ -139,8 +145,10 @@ def _progress(containers: Sequence[Object]) -> str:
     running = [container["name"] for container in containers if "running" in (container.get("state") or {})]
     if STORAGE_INITIALIZER in running:
         return "fetching the weights"
+    if any(container["name"] in running and container.get("started") for container in containers):
+        return "its container runs and does not answer any more"
     if running:
-        return "verifying and loading the weights"
+        return "its container runs, nothing answers yet (verifying and loading the weights)"
     return "its pod is being made (volumes, image)" if containers else "its pod is being placed"
 
 

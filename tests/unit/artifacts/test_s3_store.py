@@ -196,7 +196,10 @@ def test_a_large_file_travels_in_parts(s3: Any, s3_server: S3Server, store: Stor
     assert store.open(manifest).manifest.files[0].size == 16 << 20
 
 
-def test_refused_credentials_are_a_prerequisite(s3_server: S3Server, store: Store, tmp_path: Path) -> None:
+def test_refused_credentials_are_a_prerequisite(
+    s3_server: S3Server, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     s3_server.answers.append(lambda _: ("403 Forbidden", b"<Error><Code>InvalidAccessKeyId</Code></Error>"))
     with pytest.raises(PrerequisiteError) as caught:
         store.find(TASK, KEY)
@@ -204,6 +207,17 @@ def test_refused_credentials_are_a_prerequisite(s3_server: S3Server, store: Stor
     assert fault.found == f"credentials refused by {s3_server.url}: InvalidAccessKeyId"
     assert fault.next.startswith("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     assert "canary-secret" not in str(caught.value)
+
+
+def test_credentials_that_are_refused_to_a_pod_are_those_of_a_secret(
+    s3_server: S3Server, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    s3_server.answers.append(lambda _: ("403 Forbidden", b"<Error><Code>AccessDenied</Code></Error>"))
+    with pytest.raises(
+        PrerequisiteError, match=r"next: +mend .* Secret kubernetes\.secrets\.storage, then run"
+    ):
+        store.find(TASK, KEY)
 
 
 def test_missing_credentials_are_a_prerequisite(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:

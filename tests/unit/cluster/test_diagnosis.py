@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from spica.cluster.diagnosis import first_failure, state_of
+from spica.cluster.diagnosis import Told, first_failure, state_of
 
 Object = dict[str, Any]
 
@@ -214,3 +214,15 @@ def test_a_quota_that_never_fits_is_told_from_one_that_is_taken(
     workload = {"status": {"conditions": [{"type": "QuotaReserved", "status": "False", "message": message}]}}
     state = state_of(waiting_job(suspended=True), [], workload)
     assert (state.name, state.patience_s) == (name, patience_s)
+
+
+def test_a_job_that_somebody_deletes_is_not_said_to_start() -> None:
+    going = job()
+    going["metadata"]["deletionTimestamp"] = "2026-11-22T02:03:00Z"
+    assert str(state_of(going, [], None)) == "deleted: its pods end"
+
+
+def test_what_stays_so_is_news_again_after_a_minute() -> None:
+    told = Told()
+    looks = [("a", 100.0), ("a", 110.0), ("b", 120.0), ("a", 130.0), ("a", 160.0), ("a", 170.0)]
+    assert [told.is_news(text, now) for text, now in looks] == [True, False, True, False, True, False]

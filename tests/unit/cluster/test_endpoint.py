@@ -32,6 +32,7 @@ class OneServerCluster:
         self.created: list[Object] = []
         self.num_deleted = 0
         self.text = ""
+        self.said: list[Object] = []
         self.workloads: list[Object] = []
         self.on_look: Callable[[], None] = lambda: None
 
@@ -50,6 +51,9 @@ class OneServerCluster:
     def delete(self, kind: str, name: str) -> None:
         self.existing = None
         self.num_deleted += 1
+
+    def events(self, name: str) -> list[Object]:
+        return self.said if name == "p-1" else []
 
     def list(self, kind: str, labels: Mapping[str, str] | None = None) -> list[Object]:
         if kind == "Workload":
@@ -96,7 +100,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("POLL_S", 0.01), ("TELL_EVERY_S", 0.02), ("STUCK_S", 0.1), ("GONE_S", 0.5)):
+    for name, value in (("POLL_S", 0.01), ("STUCK_S", 0.1), ("GONE_S", 0.5)):
         monkeypatch.setattr(module, name, value)
 
 
@@ -154,6 +158,52 @@ def test_a_ready_pod_that_answers_nothing_is_not_ready(tmp_path: Path) -> None:
 def test_a_timeout_says_what_the_pod_waits_for(address: str, tmp_path: Path) -> None:
     cluster = OneServerCluster([[pod(scheduled=UNSCHEDULABLE)]], address)
     assert "0 s: unschedulable: 0/9 nodes are available" in refused(cluster, tmp_path, 0.1)
+
+
+def test_a_server_that_runs_and_never_listens_is_shown_with_its_probe_and_its_log(
+    address: str, tmp_path: Path
+) -> None:
+    cluster = OneServerCluster([[pod(container())]], address)
+    cluster.text = "hello\n"
+    refused_probe = "Startup probe failed: Get http://10.0.0.1:8080/health: connection refused"
+    cluster.said = [
+        {"reason": "Unhealthy", "message": refused_probe},
+        {"reason": "Pulled", "message": "image is there"},
+    ]
+    text = refused(cluster, tmp_path, 0.1)
+    assert "not ready after 0 s: its container runs, nothing answers yet" in text
+    assert f"pod p-1 runs: {refused_probe}; its last lines:\n    hello\n" in text
+    assert "read " + str(tmp_path / "server.log") in text
+    assert "hello" in (tmp_path / "server.log").read_text()
+
+
+def test_a_server_that_has_written_nothing_is_said_so(address: str, tmp_path: Path) -> None:
+    text = refused(OneServerCluster([[pod(container())]], address), tmp_path, 0.1)
+    assert "pod p-1 runs: no probe has failed yet; it has written nothing" in text
+
+
+def test_keys_that_the_store_refuses_are_looked_for_in_the_profiles_secret(
+    address: str, tmp_path: Path
+) -> None:
+    ended = {"exitCode": 1, "reason": "Error", "message": "RuntimeError: S3 error [403]: Forbidden"}
+    fetching = pod(
+        container(waiting={"reason": "PodInitializing"}),
+        init=container(name="storage-initializer", ended=ended),
+    )
+    text = refused(OneServerCluster([[fetching]], address), tmp_path)
+    assert "next:    look at the keys in Secret spica-s3 of namespace team, then run again" in text
+
+
+def test_what_stays_as_it_is_is_told_once_and_then_rarely(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STUCK_S", 60.0)
+    failed, backing_off = (
+        [pod(container(waiting={"reason": reason, "message": reason}))]
+        for reason in ("ErrImagePull", "ImagePullBackOff")
+    )
+    start(OneServerCluster([*[failed, backing_off] * 10, [READY]], address), tmp_path).stop()
+    assert capsys.readouterr().out.count("cannot be pulled: ErrImagePull,") == 1
 
 
 def test_waiting_for_quota_does_not_count(

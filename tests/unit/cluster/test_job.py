@@ -58,7 +58,7 @@ def running(cluster: Any, out: Workspace, owner: str = OWNER) -> KubernetesJob:
         threads_per_rank=8,
         logs=out.scratch / "train.log",
     )
-    return KubernetesJob(cluster, NAME, training, WORK, owner)
+    return KubernetesJob(cluster, NAME, training, WORK, owner, "team-s3")
 
 
 def deliver(store: S3Store, folder: Path) -> Delivery:
@@ -119,6 +119,68 @@ def test_a_job_that_is_gone_hands_over_what_it_had_delivered(
 def test_a_job_that_vanishes_is_told(out: Workspace) -> None:
     with pytest.raises(StageError, match="deleted while it ran"):
         running(FakeCluster(), out).wait()
+
+
+def test_a_job_that_vanishes_tells_what_was_wrong_before_and_that_its_lease_had_lapsed(
+    out: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lapsed = "Lease spica-run-1 was gone and is made anew since 02:03:04 UTC, after 73 s: timed out"
+    monkeypatch.setattr(module, "lapse_of", {OWNER: lapsed}.get)
+    cluster = cluster_with()
+    waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "s3" not found'}}
+    status = {"containerStatuses": [{"image": "train:9", "state": waiting}]}
+    cluster.add("Pod", "m", metadata={"labels": POD_LABELS}, status=status)
+    watching = running(cluster, out).watch()
+    assert next(watching).endswith('misconfigured: m: secret "s3" not found')
+    # The pods go before the job does.
+    cluster.patch("PyTorchJob", NAME, {"metadata": {"deletionTimestamp": "2026-11-22T02:03:00Z"}})
+    assert next(watching) == f"sft {NAME}: deleted: its pods end"
+    cluster.delete("PyTorchJob", NAME)
+    with pytest.raises(StageError) as error:
+        next(watching)
+    (fault,) = error.value.faults
+    before = 'misconfigured: m: secret "s3" not found'
+    assert fault.found == f"deleted while it ran; the reaper may have: {lapsed}; before, {before}"
+    assert fault.next.startswith("mend what kept it from running, then check that the API server")
+
+
+def test_a_trouble_that_is_over_is_not_told_of_a_job_that_vanishes(out: Workspace) -> None:
+    cluster = cluster_with()
+    unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "full"}
+    cluster.add("Pod", "m", metadata={"labels": POD_LABELS}, status={"conditions": [unschedulable]})
+    job = running(cluster, out)
+    assert job._look().name == "unschedulable"
+    cluster.delete("Pod", "m")
+    for index in range(8):
+        cluster.add("Pod", f"p{index}", metadata={"labels": POD_LABELS}, status={"phase": "Running"})
+    assert job._look().name == "running"
+    cluster.objects.clear()
+    with pytest.raises(StageError) as error:
+        job._look()
+    assert error.value.faults[0].found == "deleted while it ran"
+
+
+def test_keys_that_the_store_refuses_to_the_pods_are_looked_for_in_the_profiles_secret(
+    out: Workspace,
+) -> None:
+    cluster = cluster_with("Failed", reason="PyTorchJobFailed")
+    ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-11-21T08:00:00Z", "reason": "Error"}}
+    cluster.add(
+        "Pod", "w-3", metadata={"labels": POD_LABELS}, status={"containerStatuses": [{"state": ended}]}
+    )
+    fault = (
+        "s3://spica/runs/sft-d_t/01/job\n"
+        "  found:   credentials refused by http://s3:9000: SignatureDoesNotMatch\n"
+        "  allowed: credentials that may list, read and write there\n"
+        "  next:    set AWS_ACCESS_KEY_ID\n"
+    )
+    cluster.written["w-3"] = f"{fault}the store cannot be told: {fault}node 0: exit 1\n"
+    with pytest.raises(StageError) as error:
+        running(cluster, out).wait()
+    (found,) = error.value.faults
+    assert found.found.endswith("\n    w-3: credentials refused by http://s3:9000: SignatureDoesNotMatch")
+    assert found.found.count("credentials refused") == 1
+    assert found.next == "look at the keys in Secret team-s3 of namespace team, then run again"
 
 
 def test_lines_of_the_master_are_passed_on_and_logged(out: Workspace) -> None:
@@ -210,6 +272,18 @@ def test_patience_begins_anew_with_each_state(out: Workspace, monkeypatch: pytes
     assert [line.split(": ")[1] for line in job.watch()] == [
         "unschedulable", "image missing", "running", "succeeded",
     ]  # fmt: skip
+
+
+def test_a_state_that_stays_is_told_once_a_minute(out: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = [State("image missing", "ErrImagePull"), State("image missing", "ImagePullBackOff")] * 5
+    states = [*turns, State("succeeded", "")]
+    now = iter(range(0, 10**6, 10))
+    job = running(cluster_with(), out)
+    monkeypatch.setattr(job, "_look", lambda: states.pop(0) if len(states) > 1 else states[0])
+    monkeypatch.setattr(job, "_news", lambda wait_s: iter(()))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    # Ten looks in 100 s: each text at once, and again a minute later.
+    assert [line.split(": ")[-1] for line in job.watch()][:-1] == ["ErrImagePull", "ImagePullBackOff"] * 2
 
 
 def test_the_job_of_a_pipeline_is_left_to_another_attempt_or_the_reaper(

@@ -1,13 +1,18 @@
 import socket
-from datetime import UTC, datetime
+import threading
 from typing import Any
 
 import pytest
+from kubernetes import client
 
+from spica.cluster import api, owner
+from spica.cluster.api import Cluster
 from spica.cluster.owner import (
+    KeptLease,
     Renewals,
     _renew,
     is_alive,
+    lapse_of,
     let_go,
     owner_annotation,
     owner_of_this_process,
@@ -15,11 +20,10 @@ from spica.cluster.owner import (
     release,
     workflow_lives,
 )
-from spica.errors import StageError
+from spica.errors import Fault, PrerequisiteError, StageError
 
 from ...fakes.cluster import FakeCluster
-
-NOW = datetime(2026, 11, 21, 8, 0, 30, tzinfo=UTC)
+from .api_server import Answer, ApiServer
 
 
 def cluster() -> Any:
@@ -50,7 +54,7 @@ def test_a_workflow_lives_until_it_ends_or_is_cancelled(workflow: dict[str, Any]
         ({"renewTime": "08:00:00", "leaseDurationSeconds": 20}, 119.0, True),
         ({"renewTime": "08:00:00", "leaseDurationSeconds": 20}, 120.0, False),
         ({"renewTime": "08:00:00", "leaseDurationSeconds": 5}, 105.0, False),
-        ({"renewTime": "08:00:00"}, 119.0, True),
+        ({"renewTime": "08:00:00"}, 130.0, True),
         ({}, 119.0, True),
     ],
 )
@@ -64,7 +68,7 @@ def test_a_lease_lives_as_long_as_it_is_seen_to_be_renewed(
 
 
 def test_a_lease_is_not_judged_by_a_time_in_which_nobody_looked() -> None:
-    renewals, lease = Renewals(), {"spec": {"renewTime": "08:00:00"}}
+    renewals, lease = Renewals(), {"spec": {"renewTime": "08:00:00", "leaseDurationSeconds": 20}}
     assert renewals.lives("Lease/team/run", lease, 100.0)
     # The API server was away for five minutes, for the client as for the reaper.
     assert renewals.lives("Lease/team/run", lease, 400.0)
@@ -125,6 +129,130 @@ def test_a_lease_that_a_lost_answer_had_made_is_no_fault() -> None:
     _renew(there, "spica-run")
     holder = there.get("Lease", "spica-run")["spec"]["holderIdentity"]
     assert holder.startswith(socket.gethostname())
+
+
+def test_several_renewals_that_hang_fit_into_a_lease() -> None:
+    assert 4 * (owner.RENEW_EVERY_S + sum(owner.RENEW_TIMEOUTS_S)) < owner.LEASE_S
+
+
+LEASES = {
+    "/apis": {
+        "kind": "APIGroupList",
+        "groups": [
+            {
+                "name": "coordination.k8s.io",
+                "versions": [{"groupVersion": "coordination.k8s.io/v1", "version": "v1"}],
+                "preferredVersion": {"groupVersion": "coordination.k8s.io/v1", "version": "v1"},
+            }
+        ],
+    },
+    "/apis/coordination.k8s.io/v1": {
+        "kind": "APIResourceList",
+        "groupVersion": "coordination.k8s.io/v1",
+        "resources": [
+            {"name": "leases", "singularName": "", "namespaced": True, "kind": "Lease", "verbs": ["patch"]}
+        ],
+    },
+}
+
+
+class Hanging(ApiServer):
+    """Renewals hang until `goes_on`."""
+
+    def __init__(self) -> None:
+        self.goes_on = threading.Event()
+        self.goes_on.set()
+        super().__init__()
+
+    def answer(self, method: str, path: str, body: Any) -> Answer:
+        if found := LEASES.get(path.partition("?")[0]):
+            return 200, found
+        if method == "PATCH":
+            self.goes_on.wait()
+        return super().answer(method, path, body)
+
+
+def test_a_renewal_that_hangs_is_given_up_told_once_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(owner, "RENEW_TIMEOUTS_S", (5.0, 0.05))
+    server = Hanging()
+    settings = client.Configuration(host=f"http://127.0.0.1:{server.port}")
+    settings.retries = False
+    connection = client.ApiClient(settings)
+    try:
+        there = Cluster(connection, "team", "team", in_pod=False)
+        _renew(there, "spica-run")
+        kept = KeptLease(there, "spica-run")
+        server.goes_on.clear()
+        for _ in range(3):
+            kept.renew()
+        told = [record.message for record in caplog.records if record.name == owner.__name__]
+        assert len(told) == 1
+        assert told[0].startswith("Lease spica-run is not renewed: no answer from the API server")
+        # The patience of others with the API server is what it was.
+        assert (there.patience_s, there.timeouts_s) == (api.GIVE_UP_S, api.TIMEOUTS_S)
+        server.goes_on.set()
+        monkeypatch.setattr(owner, "RENEW_TIMEOUTS_S", (5.0, 5.0))
+        kept = KeptLease(there, "spica-run")
+        kept.renew()
+        assert kept.lapse() == ""
+    finally:
+        server.goes_on.set()
+        connection.rest_client.pool_manager.clear()
+        server.close()
+
+
+class Refusing(FakeCluster):
+    """Renewals fail while `cause` says why."""
+
+    cause = ""
+
+    def patch(self, kind: str, name: str, body: dict[str, Any]) -> Any:
+        if self.cause:
+            raise PrerequisiteError(Fault(kind, self.cause, "an answer", "look"))
+        return super().patch(kind, name, body)
+
+
+def test_a_lease_that_was_not_renewed_in_time_says_so_while_it_lasts_and_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there: Any = Refusing()
+    clock = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: clock)
+    _renew(there, "spica-run")
+    kept = KeptLease(there, "spica-run")
+    kept._cluster.cause = "timed out"
+    clock = 159.0
+    kept.renew()
+    assert kept.lapse() == ""
+    clock = 160.0
+    assert kept.lapse() == "Lease spica-run is not renewed since 60 s: timed out"
+    kept._cluster.cause = ""
+    clock = 173.0
+    kept.renew()
+    assert kept.lapse().startswith("Lease spica-run is renewed again since ")
+    assert kept.lapse().endswith(" UTC, after 73 s: timed out")
+
+
+def test_a_lease_that_was_gone_is_made_anew_and_remembered(caplog: pytest.LogCaptureFixture) -> None:
+    there = cluster()
+    there_owner = owner_of_this_process(there, "run-1")
+    assert lapse_of(there_owner) == ""
+    there.objects.clear()
+    owner._kept[there_owner].renew()
+    assert "was gone and is made anew since" in lapse_of(there_owner)
+    assert "is renewed again" in caplog.text
+    assert lapse_of("Workflow/kubeflow/run") == ""
+
+
+def test_a_lease_that_was_given_up_is_not_made_anew() -> None:
+    there = cluster()
+    there_owner = owner_of_this_process(there, "run-1")
+    kept = owner._kept[there_owner]
+    release(there, there_owner)
+    assert kept.stopped.is_set()
+    assert there.objects == {}
 
 
 def job_of(cluster: Any, *owners: str) -> None:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from spica.cluster.owner import OURS, Renewals, owner_annotation
+from spica.cluster.owner import OURS, Renewals, owner_annotation, owner_of_this_process, release
 from spica.cluster.reaper import KINDS, orphans, reap
 from spica.errors import Fault, PrerequisiteError
 
@@ -59,7 +59,8 @@ def test_what_none_of_two_runs_wants_is_ended() -> None:
 
 def test_the_lease_of_a_client_that_died_goes_with_what_it_owned(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster, renewals = team(), Renewals()
-    cluster.add("Lease", "died", metadata={"labels": OURS}, spec={"renewTime": "08:00:00"})
+    lease = {"renewTime": "08:00:00", "leaseDurationSeconds": 20}
+    cluster.add("Lease", "died", metadata={"labels": OURS}, spec=lease)
     cluster.add("Lease", "foreign", spec={"renewTime": "08:00:00"})
     owned = {"labels": OURS, "annotations": owner_annotation("Lease/team/died")}
     cluster.add("PyTorchJob", "training", metadata=owned)
@@ -69,6 +70,20 @@ def test_the_lease_of_a_client_that_died_goes_with_what_it_owned(monkeypatch: py
     monkeypatch.setattr("time.monotonic", lambda: 120.0)
     assert reap(cluster, renewals) == 2
     assert names(cluster) == ["foreign"]
+
+
+def test_a_client_that_is_late_keeps_its_training_and_one_that_leaves_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster, renewals = team(), Renewals()
+    owner = owner_of_this_process(cluster, "run-1")
+    cluster.add("PyTorchJob", "training", metadata={"labels": OURS, "annotations": owner_annotation(owner)})
+    for clock in (100.0, 110.0, 120.0, 130.0, 140.0, 150.0):
+        monkeypatch.setattr("time.monotonic", lambda clock=clock: clock)
+        assert reap(cluster, renewals) == 0
+    release(cluster, owner)
+    assert reap(cluster, renewals) == 1
+    assert names(cluster) == []
 
 
 @pytest.mark.parametrize("ended", ["Succeeded", "Failed"])

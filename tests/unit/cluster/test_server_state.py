@@ -22,7 +22,16 @@ def fetching(message: str = "", **how: Any) -> Object:
     ("item", "stage", "text"),
     [
         (READY, "ready", "ready"),
-        (pod(container()), "starting", "verifying and loading the weights"),
+        (
+            pod(container()),
+            "starting",
+            "its container runs, nothing answers yet (verifying and loading the weights)",
+        ),
+        (
+            pod({**container(), "started": True}),
+            "starting",
+            "its container runs and does not answer any more",
+        ),
         (
             pod(container(waiting={"reason": "ContainerCreating"})),
             "starting",
@@ -73,19 +82,24 @@ def test_a_pods_status_in_one_line(item: Object, stage: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "message",
+    ("message", "keys_refused"),
     [
-        "RuntimeError: Invalid AWS credentials. Verify AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-        "RuntimeError: S3 error [403]: Forbidden",
-        "RuntimeError: S3 bucket 'spica' does not exist.",
-        "RuntimeError: Failed to fetch model. No model found in a/b.",
+        ("RuntimeError: Invalid AWS credentials. Verify AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.", True),
+        ("RuntimeError: S3 error [403]: Forbidden", True),
+        ("RuntimeError: S3 bucket 'spica' does not exist.", False),
+        ("RuntimeError: Failed to fetch model. No model found in a/b.", False),
     ],
 )
-def test_a_store_that_refuses_is_not_waited_for(message: str) -> None:
+def test_a_store_that_refuses_is_not_waited_for(message: str, keys_refused: bool) -> None:
     state = pod_state(fetching(f"Traceback (most recent call last):\n  File x\n{message}"))
-    assert state.stage == "dead"
+    assert (state.stage, state.keys_refused) == ("dead", keys_refused)
     assert state.text.startswith("the weights cannot be fetched: ")
     assert state.text.endswith(message)
+
+
+def test_a_container_that_runs_and_is_not_ready_is_named_by_its_pod() -> None:
+    assert pod_state(pod(container())).pod == "p-1"
+    assert pod_state(fetching(waiting=None)).pod == ""
 
 
 def test_a_store_that_is_away_may_come_back() -> None:
@@ -146,7 +160,9 @@ def test_what_the_queue_says_of_a_pod_that_it_holds_back(reason: str, message: s
 
 def test_a_server_is_ready_when_all_of_its_pods_are() -> None:
     loading = pod(container())
-    assert server_state(service(), [READY, loading], [], 2).text == "verifying and loading the weights"
+    assert server_state(service(), [READY, loading], [], 2).text.startswith(
+        "its container runs, nothing answers"
+    )
     assert server_state(service(), [READY, READY], [], 2).stage == "ready"
 
 
