@@ -12,6 +12,7 @@ from spica_pipelines.options import (
     RecipeArgument,
     RunArgument,
     TokenOption,
+    experiment_name,
 )
 
 app = typer.Typer()
@@ -25,7 +26,11 @@ def submit(
     namespace: NamespaceOption = "spica",
     token_env: TokenOption = None,
     experiment: Annotated[
-        str | None, typer.Option(help="Where the server lists the run; the recipe's name when left out.")
+        str | None,
+        typer.Option(
+            callback=experiment_name,
+            help="Where the server lists the run; the recipe's name when left out.",
+        ),
     ] = None,
     priority: Annotated[
         str | None, typer.Option(help="WorkloadPriorityClass of the run's jobs, in place of the profile's.")
@@ -100,7 +105,7 @@ def cancel(
     token_env: TokenOption = None,
 ) -> None:
     """End a submitted run and wait until it has ended; the reaper then ends what it started elsewhere."""
-    from spica_pipelines.remote import cancel as end
+    from spica_pipelines.ending import cancel as end
     from spica_pipelines.server import Server
     from spica_pipelines.show_remote import print_ended
 
