@@ -56,9 +56,7 @@ def print_status(run: RemoteRun, server: Server, namespace: str) -> None:
         if task.state in ("pending", "running") and task.pods:
             print(f"{task.name}: {log_command(run, task)}")
     if run.is_lost:
-        print(
-            f"the engine has reported nothing of this run for {run.wall_s:.0f} s: it has lost the run, or is down"
-        )
+        print(f"the engine has reported nothing of this run for {run.wall_s:.0f} s: it lost it, or is down")
         print(f"  kubectl get workflows -A -l pipeline/runid={run.id}")
     for label, text in _next(run, server, namespace):
         print(f"{label}: {text}")

@@ -37,7 +37,7 @@ class Progress(NamedTuple):
     started: datetime | None
     ended: datetime | None
     pods: tuple[str, ...]
-    """Names under which its log may be kept; the latest pod first. A driver's only where the driver failed."""
+    """Names under which its log may be kept; the latest pod first; a driver's only if that failed."""
     remark: str
     """What the engine says, such as `ImagePullBackOff: ...` or `OOMKilled (exit code 137)`."""
 
