@@ -87,14 +87,23 @@ def logs(
     token_env: TokenOption = None,
 ) -> None:
     """Print what the steps of a submitted run have printed."""
+    from spica.errors import PrerequisiteError
     from spica_pipelines.remote import chosen_tasks, read_run, task_log
     from spica_pipelines.server import Server
 
     server = Server(endpoint, token_env)
     found = read_run(server, run, namespace)
+    missing = []
     for item in chosen_tasks(found, task):
-        print(f"==> {item.name} ({item.state}) <==")
-        print(task_log(server, found, item))
+        try:
+            text = task_log(server, found, item)
+        except PrerequisiteError as error:
+            missing += error.faults
+        else:
+            print(f"==> {item.name} ({item.state}) <==")
+            print(text)
+    if missing:
+        raise PrerequisiteError(*missing)
 
 
 @app.command()

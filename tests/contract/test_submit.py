@@ -629,6 +629,19 @@ def test_logs_without_a_task_are_those_of_what_failed(
     assert capsys.readouterr().out == "==> sft-d_t (failed) <==\nrank 1: loss is NaN\n\n"
 
 
+def test_a_log_that_is_missing_hides_none_of_the_others(
+    kfp: KfpServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = start(kfp)
+    report_workflow(kfp, made, *task("student", "Running"), *task("sft", "Running"))
+    kfp.logs["wf-sftexecutor"] = "step 3\n"
+    code = call(monkeypatch, "logs", made.run, "--endpoint", kfp.url)
+
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (3, "==> sft-d_t (running) <==\nstep 3\n\n")
+    assert "no log of wf-studentexecutor" in printed.err
+
+
 # What a step prints, and what kubectl applies.
 
 
