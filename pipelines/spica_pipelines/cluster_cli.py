@@ -87,13 +87,13 @@ def logs(
     token_env: TokenOption = None,
 ) -> None:
     """Print what the steps of a submitted run have printed."""
-    from spica.errors import PrerequisiteError
+    from spica.errors import Fault, PrerequisiteError
     from spica_pipelines.remote import chosen_tasks, read_run, task_log
     from spica_pipelines.server import Server
 
     server = Server(endpoint, token_env)
     found = read_run(server, run, namespace)
-    missing = []
+    missing: list[Fault] = []
     for item in chosen_tasks(found, task):
         try:
             text = task_log(server, found, item)
