@@ -12,6 +12,7 @@ from spica_pipelines.options import (
     RecipeArgument,
     RunArgument,
     TokenOption,
+    experiment_name,
 )
 
 app = typer.Typer()
@@ -25,7 +26,11 @@ def submit(
     namespace: NamespaceOption = "spica",
     token_env: TokenOption = None,
     experiment: Annotated[
-        str | None, typer.Option(help="Where the server lists the run; the recipe's name when left out.")
+        str | None,
+        typer.Option(
+            callback=experiment_name,
+            help="Where the server lists the run; the recipe's name when left out.",
+        ),
     ] = None,
     priority: Annotated[
         str | None, typer.Option(help="WorkloadPriorityClass of the run's jobs, in place of the profile's.")
@@ -82,14 +87,23 @@ def logs(
     token_env: TokenOption = None,
 ) -> None:
     """Print what the steps of a submitted run have printed."""
+    from spica.errors import Fault, PrerequisiteError
     from spica_pipelines.remote import chosen_tasks, read_run, task_log
     from spica_pipelines.server import Server
 
     server = Server(endpoint, token_env)
     found = read_run(server, run, namespace)
+    missing: list[Fault] = []
     for item in chosen_tasks(found, task):
-        print(f"==> {item.name} ({item.state}) <==")
-        print(task_log(server, found, item))
+        try:
+            text = task_log(server, found, item)
+        except PrerequisiteError as error:
+            missing += error.faults
+        else:
+            print(f"==> {item.name} ({item.state}) <==")
+            print(text)
+    if missing:
+        raise PrerequisiteError(*missing)
 
 
 @app.command()
@@ -100,7 +114,7 @@ def cancel(
     token_env: TokenOption = None,
 ) -> None:
     """End a submitted run and wait until it has ended; the reaper then ends what it started elsewhere."""
-    from spica_pipelines.remote import cancel as end
+    from spica_pipelines.ending import cancel as end
     from spica_pipelines.server import Server
     from spica_pipelines.show_remote import print_ended
 

@@ -1,4 +1,4 @@
-"""What became of a submitted run: its tasks, why one failed, its logs, its end.
+"""What became of a submitted run: its tasks, why one failed, its logs.
 
 The server's own `error` stays empty, and a run may end green with a failed task. So tasks are read one by
 one: how far they are, and what the engine remarks (an image that cannot be pulled, say), from the workflow
@@ -8,7 +8,6 @@ that the server keeps; how Spica ended in them from the record that each step pr
 import contextlib
 import json
 import re
-import time
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -18,7 +17,7 @@ import kfp_server_api as kfp
 from spica.artifacts.manifest import Artifact
 from spica.artifacts.runs import TaskRecord
 from spica.artifacts.store import Store
-from spica.errors import EndpointError, Fault, PrerequisiteError
+from spica.errors import Fault, PrerequisiteError
 from spica.recipe.load import parse_recipe, under_profile
 from spica.recipe.plan import plan
 from spica_pipelines.server import TIMEOUT_S, Server
@@ -29,7 +28,8 @@ from spica_pipelines.workflow import Progress, Workflow, progress_of_rows
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 ON_ITS_WAY = ("PodInitializing", "ContainerCreating")
 """What the engine says of every pod for a while."""
-CANCEL_TIMEOUT_S = 180.0
+UNREPORTED_S = 120.0
+"""An engine at work tells the server of a run within seconds."""
 SERVER_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -43,7 +43,7 @@ class RemoteTask(NamedTuple):
     wall_s: float | None
     """From its first pod to its last; None before."""
     pods: tuple[str, ...]
-    """Names under which the server may find its log; the last step's first."""
+    """Names under which the server may find its log; the latest first."""
     record: TaskRecord | None
     """How Spica ended in it."""
     error: str
@@ -58,12 +58,22 @@ class RemoteRun(NamedTuple):
     id: str
     """The server's."""
     state: str
-    """As the server says it, in small letters; `unknown` before the engine reported."""
+    """As the server says it, in small letters; `unknown` before the engine reported; `canceled` also where
+    the server calls a run that was told to end failed."""
+    namespace: str
+    """Where its pods run; empty where the server does not say."""
+    is_reported: bool
+    """Whether the engine has told the server anything of it."""
     recipe: str
     profile: str
     store: str
     wall_s: float
     tasks: tuple[RemoteTask, ...]
+
+    @property
+    def is_lost(self) -> bool:
+        """The engine has told the server nothing of it for so long that it knows of none, or is away."""
+        return not (self.is_reported or self.has_ended) and self.wall_s > UNREPORTED_S
 
     @property
     def has_ended(self) -> bool:
@@ -92,26 +102,32 @@ def read_run(server: Server, run: str, namespace: str = "") -> RemoteRun:
     Raises:
         PrerequisiteError: no such run, or the server does not answer.
     """
-    return _remote(server, _find(server, run, namespace))
+    return _remote(server, find_run(server, run, namespace))
 
 
 def task_log(server: Server, run: RemoteRun, task: RemoteTask) -> str:
     """All that the pod of a task printed, also after the pod is gone if the cluster archives logs.
 
     Raises:
-        PrerequisiteError: the task has no pod yet, or its log is not kept.
+        PrerequisiteError: the task has no pod yet, or the server shows no log of it.
     """
     for pod in task.pods:
         text = _log(server, run.id, pod)
         if text is not None:
             return text
-    found = "no pod yet" if not task.pods else f"no log of {task.pods[0]}"
-    advice = (
-        "wait until it runs" if not task.pods else "KFP keeps logs while the pod is there, later if archived"
-    )
-    raise PrerequisiteError(
-        Fault(f"{run.run} {task.name}", f"{task.state}: {found}", "a task that ran", advice)
-    )
+    where = f"{run.run} {task.name}"
+    if not task.pods:
+        advice = "wait until it runs" if not run.has_ended else f"`spica status {run.run}`"
+        raise PrerequisiteError(Fault(where, f"{task.state}: no pod of it", "a task that ran", advice))
+    found = f"{task.state}: the server has no log of {task.pods[0]}"
+    allowed = "a log that the server may read, or has archived (KFP 2.0 shows none of a pod that runs)"
+    advice = f"as long as the pod is there: {log_command(run, task)}"
+    raise PrerequisiteError(Fault(where, found, allowed, advice))
+
+
+def log_command(run: RemoteRun, task: RemoteTask) -> str:
+    """What shows the log of a task's latest pod without the server."""
+    return f"kubectl logs -n {run.namespace or 'NAMESPACE'} {task.pods[0]} -c main"
 
 
 def task_of(run: RemoteRun, name: str) -> RemoteTask:
@@ -143,29 +159,6 @@ def chosen_tasks(run: RemoteRun, name: str | None) -> list[RemoteTask]:
     raise PrerequisiteError(Fault(run.run, "no task has run", "a task that ran", f"`spica status {run.run}`"))
 
 
-def cancel(server: Server, run: str, namespace: str = "", timeout_s: float = CANCEL_TIMEOUT_S) -> bool:
-    """End a run and wait until it has ended; False when it had before. Nothing else of it is read.
-
-    Raises:
-        PrerequisiteError: no such run, or the server does not answer.
-        EndpointError: it goes on after `timeout_s`.
-    """
-    found = _find(server, run, namespace)
-    if found.state in ENDED:
-        return False
-    with server.faults(f"the end of run {run}"):
-        server.runs.run_service_terminate_run(found.run_id, _request_timeout=TIMEOUT_S)
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        with server.faults(f"run {run}"):
-            state = server.runs.run_service_get_run(found.run_id, _request_timeout=TIMEOUT_S).state
-        if state in ENDED:
-            return True
-        time.sleep(1)
-    found = f"{state} {timeout_s:.0f} s after it was told to end"
-    raise EndpointError(Fault(f"run {run}", found, "FAILED or CANCELED", "look into the engine's controller"))
-
-
 def artifacts(run: RemoteRun, *names: str) -> dict[str, Artifact]:
     """What some tasks of a run made, from the run's store.
 
@@ -183,7 +176,12 @@ def artifacts(run: RemoteRun, *names: str) -> dict[str, Artifact]:
     return found
 
 
-def _find(server: Server, run: str, namespace: str) -> Any:
+def find_run(server: Server, run: str, namespace: str) -> Any:
+    """What the server itself keeps of a run.
+
+    Raises:
+        PrerequisiteError: no such run, or the server does not answer.
+    """
     multi_user = server.health.multi_user
     with server.faults(f"run {run}"):
         if SERVER_ID.fullmatch(run):
@@ -213,7 +211,7 @@ def _remote(server: Server, found: Any) -> RemoteRun:
         parse_recipe(given["recipe"], f"the recipe of {found.display_name}"), given["profile"], "the run"
     )
     rows = (found.run_details and found.run_details.task_details) or ()
-    workflow = _workflow(server, found.run_id)
+    workflow = workflow_of(server, found.run_id)
     progress = {
         name: workflow.progress(key) if workflow else progress_of_rows(rows, key)
         for key, name in _names(server, found).items()
@@ -226,13 +224,20 @@ def _remote(server: Server, found: Any) -> RemoteRun:
     return RemoteRun(
         run=given["run"] or found.display_name,
         id=found.run_id,
-        state=(found.state or "unknown").lower(),
+        state=_state(found.state, workflow),
+        namespace=workflow.namespace,
+        is_reported=bool(workflow or rows),
         recipe=resolved.recipe.name,
         profile=resolved.profile,
         store=resolved.store,
         wall_s=_wall_s(found.created_at, found.finished_at),
         tasks=tuple(_task(server, found.run_id, name, progress[name]) for name in order),
     )
+
+
+def _state(told: str | None, workflow: Workflow) -> str:
+    """KFP calls a run that it was told to end FAILED."""
+    return "canceled" if told == "FAILED" and workflow.was_told_to_end else (told or "unknown").lower()
 
 
 def _names(server: Server, found: Any) -> dict[str, str]:
@@ -249,7 +254,7 @@ def _names(server: Server, found: Any) -> dict[str, str]:
     return {key: value.get("runtimeValue", {}).get("constant", key) for key, value in called.items()}
 
 
-def _workflow(server: Server, run_id: str) -> Workflow:
+def workflow_of(server: Server, run_id: str) -> Workflow:
     """What the engine says; empty where the server keeps it to itself."""
     with contextlib.suppress(kfp.ApiException, ValueError, KeyError, TypeError):
         detail = json.loads(server.text(f"/apis/v1beta1/runs/{quote(run_id)}"))
@@ -259,7 +264,7 @@ def _workflow(server: Server, run_id: str) -> Workflow:
 
 def _task(server: Server, run_id: str, name: str, progress: Progress) -> RemoteTask:
     record, log = None, None
-    if progress.state in ("succeeded", "failed"):
+    if progress.state in ("succeeded", "failed", "canceled"):
         log = next((text for pod in progress.pods if (text := _log(server, run_id, pod)) is not None), None)
         record = record_of(log or "", name)
     wall_s = _wall_s(progress.started, progress.ended) if progress.started else None
@@ -267,10 +272,12 @@ def _task(server: Server, run_id: str, name: str, progress: Progress) -> RemoteT
 
 
 def _error(progress: Progress, record: TaskRecord | None, log: str | None) -> str:
-    if progress.state != "failed":
+    if progress.state not in ("failed", "canceled"):
         return progress.remark if progress.state == "pending" and progress.remark not in ON_ITS_WAY else ""
     if record and record.faults:
         return "\n".join(map(str, record.faults))
+    if progress.state == "canceled":
+        return "\n".join(last_lines(log or "")) or "it had printed nothing"
     told = filter(None, (progress.remark, *last_lines(log or "")))
     return "\n".join(told) or "neither the engine nor a log says why"
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spica_pipelines.remote import RemoteRun, RemoteTask
+from spica_pipelines.remote import RemoteRun, RemoteTask, log_command
 from spica_pipelines.server import Server
 from spica_pipelines.submit import Order, Submitted
 
@@ -53,6 +53,11 @@ def print_status(run: RemoteRun, server: Server, namespace: str) -> None:
         if task.error:
             console.print(f"[bold]{escape(task.name)}[/]: {task.state}")
             print("\n".join(f"  {line}" for line in task.error.splitlines()))
+        if task.state in ("pending", "running") and task.pods:
+            print(f"{task.name}: {log_command(run, task)}")
+    if run.is_lost:
+        print(f"the engine has reported nothing of this run for {run.wall_s:.0f} s: it lost it, or is down")
+        print(f"  kubectl get workflows -A -l pipeline/runid={run.id}")
     for label, text in _next(run, server, namespace):
         print(f"{label}: {text}")
 
@@ -102,6 +107,8 @@ def _next(run: RemoteRun, server: Server, namespace: str) -> list[tuple[str, str
         lines.append(("next", f"spica logs {run.run} {run.failed[0].name}{where}"))
     elif run.has_ended and report:
         lines.append(("next", f"spica report --run {run.run}{where}"))
+    elif run.is_lost:
+        lines.append(("next", "if there is no workflow, submit again: what is in the store stays"))
     elif not run.has_ended:
         lines.append(("next", f"spica cancel {run.run}{where}"))
     return lines

@@ -3,12 +3,13 @@
 import contextlib
 import json
 import re
+from collections.abc import Iterator
 
 from spica.artifacts.runs import TaskRecord
 from spica.task import RECORD_MARK
 
 NOISE = re.compile(r'I\d{4} \d\d:|time="')
-"""Lines of KFP's launcher and Argo's that say nothing of a failure."""
+"""Lines of KFP's launcher and Argo's that say nothing of a failure; one that ends with { begins more."""
 NUM_LAST_LINES = 5
 
 
@@ -25,5 +26,17 @@ def record_of(log: str, name: str) -> TaskRecord | None:
 def last_lines(log: str) -> list[str]:
     """The last lines of a step that left no record."""
     # The engine writes each line twice.
-    lines = dict.fromkeys(line for line in log.splitlines() if line.strip() and not NOISE.match(line))
+    lines = dict.fromkeys(line for line in _without_noise(log) if line.strip())
     return [*lines][-NUM_LAST_LINES:]
+
+
+def _without_noise(log: str) -> Iterator[str]:
+    is_open = False
+    for line in log.splitlines():
+        if NOISE.match(line):
+            is_open = line.endswith("{")
+        elif is_open:
+            # An object that the launcher prints over many lines ends with a brace of its own.
+            is_open = not line.startswith("}")
+        else:
+            yield line

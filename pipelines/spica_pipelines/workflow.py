@@ -7,6 +7,7 @@ what is missing or has another form counts as not told.
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 POD_NAMES = "workflows.argoproj.io/pod-name-format"
 WBITS_OF_GZIP = 31
 MAX_NAME = 253
+STOPPED = re.compile(r"exceeded its deadline|[Ss]hutdown with strategy|Stopped with strategy")
+"""What Argo writes at pods that it ends because their workflow was told to end."""
 STATES = {
     "Pending": "pending",
     "Running": "running",
@@ -34,7 +37,7 @@ class Progress(NamedTuple):
     started: datetime | None
     ended: datetime | None
     pods: tuple[str, ...]
-    """Names under which its log may be kept; the latest pod first."""
+    """Names under which its log may be kept; the latest pod first; a driver's only if that failed."""
     remark: str
     """What the engine says, such as `ImagePullBackOff: ...` or `OOMKilled (exit code 137)`."""
 
@@ -54,6 +57,12 @@ class Workflow:
         self._nodes = [node for node in nodes.values() if isinstance(node, dict)]
         self._name = str(metadata.get("name", ""))
         self._named_like_nodes = (metadata.get("annotations") or {}).get(POD_NAMES) == "v1"
+        self.namespace = str(metadata.get("namespace", ""))
+        """Where its pods run; empty where it is not told."""
+        # KFP ends a run this way, and its own record of that (CANCELING) does not always stay.
+        spec = manifest.get("spec") or {}
+        self.was_told_to_end = spec.get("activeDeadlineSeconds") == 0 or bool(spec.get("shutdown"))
+        """Somebody cancelled the run."""
 
     def __bool__(self) -> bool:
         return bool(self._nodes)
@@ -65,13 +74,21 @@ class Workflow:
             return WAITING
         inside = self._pods_inside(body) if body else []
         nodes = [node for node in (*inside, driver) if node]
-        remarks = [str(node.get("message") or "") for node in nodes]
+        remark = next(filter(None, (str(node.get("message") or "") for node in nodes)), "")
+        state = _state(driver, body, inside)
+        # A log is the task's own: a driver prints the whole recipe. Nor is an earlier attempt's that of a
+        # pod that waits or runs.
+        logged = inside if state not in ("pending", "running") else inside[:1]
+        if not inside and state == "failed":
+            logged = [driver] if driver else []
+        if state == "failed" and self.was_told_to_end and STOPPED.search(remark):
+            state = "canceled"
         return Progress(
-            state=_state(driver, body, inside),
+            state=state,
             started=min(filter(None, (_instant(node, "startedAt") for node in nodes)), default=None),
             ended=_instant(body or driver or {}, "finishedAt"),
-            pods=tuple(dict.fromkeys(name for node in nodes for name in self._names(node))),
-            remark=next(filter(None, remarks), ""),
+            pods=tuple(dict.fromkeys(name for node in logged for name in self._names(node))),
+            remark=remark,
         )
 
     def _called(self, name: str) -> dict[str, Any] | None:

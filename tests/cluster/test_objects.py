@@ -10,8 +10,9 @@ import yaml
 from bed.objects import kubectl
 from bed.processes import wait_until
 from spica.recipe.load import find_recipe, read_text
+from spica_pipelines.ending import cancel
 from spica_pipelines.in_cluster import objects
-from spica_pipelines.remote import cancel, read_run, task_of
+from spica_pipelines.remote import read_run, task_of
 from spica_pipelines.server import Server
 from spica_pipelines.submit import Order, submit
 

@@ -14,8 +14,9 @@ import yaml
 from bed.layout import KFP_IP
 from bed.objects import kubectl
 from spica.recipe.load import load_recipe, read_text, recipes_folder
+from spica_pipelines.ending import cancel
 from spica_pipelines.in_cluster import objects
-from spica_pipelines.remote import RemoteRun, artifacts, cancel, read_run, task_log, task_of
+from spica_pipelines.remote import RemoteRun, artifacts, read_run, task_log, task_of
 from spica_pipelines.server import Server
 from spica_pipelines.submit import Order, Submitted, submit
 

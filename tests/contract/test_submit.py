@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.fakes.kfp_server import NEVER, KfpServer, serving
+from tests.fakes.kfp_server import NEVER, KfpServer, Refused, serving
 
 from spica.errors import EndpointError, PrerequisiteError, RecipeError, SpicaError
 from spica.recipe.load import load_recipe, parse_recipe, read_text, recipes_folder, under_profile
@@ -21,9 +22,11 @@ from spica.recipe.slices import Place
 from spica.task import RECORD_MARK
 from spica_pipelines import cli
 from spica_pipelines.doctor import examine_server, steps_of
+from spica_pipelines.ending import cancel
 from spica_pipelines.in_cluster import objects
-from spica_pipelines.remote import RemoteRun, cancel, read_run, task_log, task_of
+from spica_pipelines.remote import RemoteRun, read_run, task_log, task_of
 from spica_pipelines.server import Server
+from spica_pipelines.step_log import last_lines
 from spica_pipelines.submit import Order, Submitted, submit
 from spica_pipelines.workflow import Workflow
 
@@ -79,11 +82,18 @@ def task(name: str, phase: str, message: str = "") -> list[dict[str, Any]]:
     ]
 
 
-def report_workflow(kfp: KfpServer, made: Submitted, *nodes: dict[str, Any], state: str = "RUNNING") -> None:
+def report_workflow(
+    kfp: KfpServer,
+    made: Submitted,
+    *nodes: dict[str, Any],
+    state: str = "RUNNING",
+    spec: dict[str, Any] | None = None,
+) -> None:
     """What the persistence agent tells the server."""
     annotations = {"workflows.argoproj.io/pod-name-format": "v1"}
     found = {
-        "metadata": {"name": "wf", "annotations": annotations},
+        "metadata": {"name": "wf", "namespace": "kubeflow", "annotations": annotations},
+        "spec": spec or {},
         "status": {"nodes": {item["id"]: item for item in nodes}},
     }
     kfp.workflows[made.id] = json.dumps(found)
@@ -380,6 +390,93 @@ def test_a_log_that_nobody_kept_is_a_fault_that_names_the_pod(kfp: KfpServer, an
         task_log(Server(kfp.url), run, task_of(run, "student"))
 
 
+def test_the_drivers_log_is_never_taken_for_that_of_the_task(kfp: KfpServer) -> None:
+    made = start(kfp)
+    report_workflow(kfp, made, *task("student", "Running"))
+    # KFP 2.0.5 answers an empty 200 for a pod that runs.
+    kfp.logs.update({"wf-studentexecutor": "", "wf-student-driver": "the whole recipe\n"})
+    run = read(kfp, made)
+    with pytest.raises(PrerequisiteError) as refused:
+        task_log(Server(kfp.url), run, task_of(run, "student"))
+
+    (fault,) = refused.value.faults
+    assert fault.found == "running: the server has no log of wf-studentexecutor"
+    assert fault.next.endswith("kubectl logs -n kubeflow wf-studentexecutor -c main")
+
+
+def test_a_task_whose_driver_runs_has_no_log_yet(kfp: KfpServer) -> None:
+    made = start(kfp)
+    report_workflow(kfp, made, node("student-driver", "Running"))
+    kfp.logs["wf-student-driver"] = "the whole recipe\n"
+    run = read(kfp, made)
+    with pytest.raises(PrerequisiteError, match="pending: no pod of it"):
+        task_log(Server(kfp.url), run, task_of(run, "student"))
+
+
+def test_status_names_the_pod_of_what_runs(
+    kfp: KfpServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = start(kfp)
+    report_workflow(kfp, made, *task("student", "Running"))
+    call(monkeypatch, "status", made.run, "--endpoint", kfp.url)
+
+    assert "student: kubectl logs -n kubeflow wf-studentexecutor -c main\n" in capsys.readouterr().out
+
+
+def test_a_step_that_waited_when_its_run_was_cancelled_is_canceled_not_failed(kfp: KfpServer) -> None:
+    made = start(kfp)
+    nodes = task("student", "Failed", "Step exceeded its deadline")
+    report_workflow(kfp, made, *nodes, state="FAILED", spec={"activeDeadlineSeconds": 0})
+    kfp.logs["wf-student-driver"] = '          "outputFile": "/tmp/kfp/outputs/text"\n'
+
+    run = read(kfp, made)
+    found = task_of(run, "student")
+    assert (run.verdict, found.state, found.error) == ("canceled", "canceled", "it had printed nothing")
+
+
+def test_a_canceled_step_shows_what_it_said_last(kfp: KfpServer) -> None:
+    made = start(kfp)
+    nodes = task("student", "Failed", "Step exceeded its deadline")
+    report_workflow(kfp, made, *nodes, state="FAILED", spec={"activeDeadlineSeconds": 0})
+    kfp.logs["wf-studentexecutor"] = "student: queued: waits for Kueue\n"
+
+    assert task_of(read(kfp, made), "student").error == "student: queued: waits for Kueue"
+
+
+def test_a_step_that_failed_before_its_run_was_cancelled_stays_failed(kfp: KfpServer) -> None:
+    made = start(kfp)
+    nodes = task("student", "Failed", "OOMKilled (exit code 137)")
+    report_workflow(kfp, made, *nodes, state="FAILED", spec={"activeDeadlineSeconds": 0})
+
+    run = read(kfp, made)
+    assert (run.verdict, task_of(run, "student").state) == ("failed", "failed")
+
+
+def test_what_the_launcher_prints_over_many_lines_says_nothing_of_a_failure() -> None:
+    printed = 'I1122 02:01:43.101581 23 launcher_v2.go:90] input:{\n  "a": {\n    "b": 1\n  }\n}\n'
+
+    assert last_lines(f"{printed}{printed}no such file\n") == ["no such file"]
+
+
+def test_a_run_that_the_engine_lost_is_told_with_what_to_do(
+    kfp: KfpServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = start(kfp)
+    call(monkeypatch, "status", made.run, "--endpoint", kfp.url)
+
+    printed = capsys.readouterr().out
+    assert "the engine has reported nothing of this run for " in printed
+    assert f"kubectl get workflows -A -l pipeline/runid={made.id}\n" in printed
+    assert "submit again" in printed
+
+
+def test_a_run_that_has_just_started_is_not_called_lost(kfp: KfpServer) -> None:
+    made = start(kfp)
+    kfp.runs[made.id]["created_at"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+    assert not read(kfp, made).is_lost
+
+
 @pytest.mark.parametrize("run", ["20261121-110000-miniature-0000", "00000000-0000-0000-0000-000000000000"])
 def test_an_unknown_run_is_a_fault(kfp: KfpServer, run: str) -> None:
     with pytest.raises(PrerequisiteError, match=run):
@@ -427,6 +524,22 @@ def test_a_run_that_has_ended_is_left_alone(kfp: KfpServer) -> None:
     assert kfp.runs[made.id]["state"] == "SUCCEEDED"
 
 
+def test_a_run_without_a_workflow_cannot_be_ended_and_that_is_said(
+    kfp: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = start(kfp)
+
+    def terminate(run: str, **_: Any) -> Any:
+        kfp.runs[run]["state"] = "CANCELING"
+        raise Refused(500, 'Failed to terminate workflow wf: workflows.argoproj.io "wf" not found')
+
+    monkeypatch.setattr(kfp, "terminate_run", terminate)
+    with pytest.raises(PrerequisiteError, match="the engine has no workflow of it"):
+        cancel(Server(kfp.url), made.run)
+    with pytest.raises(PrerequisiteError, match="never reported a workflow of it"):
+        cancel(Server(kfp.url), made.run)
+
+
 # The commands.
 
 
@@ -435,6 +548,27 @@ def call(monkeypatch: pytest.MonkeyPatch, *args: str) -> int | str | None:
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     return stopped.value.code
+
+
+@pytest.mark.parametrize("name", ["n" * 64, "Team", "-a", "a.b", ""])
+def test_a_namespace_that_kubernetes_cannot_have_starts_nothing(
+    kfp: KfpServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    arguments = ("miniature", "--profile", "cluster2", "--endpoint", kfp.url, f"--namespace={name}")
+    code = call(monkeypatch, "submit", *arguments)
+
+    assert code == 2 and kfp.runs == {}
+    assert "63 characters at most" in capsys.readouterr().err
+
+
+def test_an_experiments_name_that_kfp_cannot_keep_starts_nothing(
+    kfp: KfpServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("miniature", "--profile", "cluster2", "--endpoint", kfp.url, "--experiment")
+    codes = [call(monkeypatch, "submit", *arguments, "e" * length) for length in (256, 255)]
+
+    assert codes == [2, 0] and len(kfp.runs) == 1
+    assert "256 characters" in capsys.readouterr().err
 
 
 def test_submit_prints_where_to_look_and_what_to_type(
@@ -493,6 +627,19 @@ def test_logs_without_a_task_are_those_of_what_failed(
     call(monkeypatch, "logs", made.run, "--endpoint", kfp.url)
 
     assert capsys.readouterr().out == "==> sft-d_t (failed) <==\nrank 1: loss is NaN\n\n"
+
+
+def test_a_log_that_is_missing_hides_none_of_the_others(
+    kfp: KfpServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = start(kfp)
+    report_workflow(kfp, made, *task("student", "Running"), *task("sft", "Running"))
+    kfp.logs["wf-sftexecutor"] = "step 3\n"
+    code = call(monkeypatch, "logs", made.run, "--endpoint", kfp.url)
+
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (3, "==> sft-d_t (running) <==\nstep 3\n\n")
+    assert "no log of wf-studentexecutor" in printed.err
 
 
 # What a step prints, and what kubectl applies.

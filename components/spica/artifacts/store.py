@@ -7,9 +7,9 @@ from typing import Protocol
 from spica.artifacts.manifest import Artifact, Manifest, Reference
 from spica.artifacts.shelf import Shelf
 from spica.errors import ConflictError, Fault, PrerequisiteError, RecipeError
+from spica.recipe.places import BUCKET_NAME
 
 TASK_NAME = re.compile(r"[a-z0-9][a-z0-9_+.-]{0,80}")
-BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class Store(Protocol):

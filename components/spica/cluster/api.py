@@ -30,6 +30,7 @@ VERSIONS = {
     "Namespace": "v1",
     "Node": "v1",
     "Pod": "v1",
+    "ResourceQuota": "v1",
     "PodTemplate": "v1",
     "Secret": "v1",
     "Service": "v1",
@@ -269,7 +270,7 @@ def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> 
         ApiException: the server refused.
         PrerequisiteError: it did not answer for `patience_s`.
     """
-    started = time.monotonic()
+    started, said = time.monotonic(), ""
     pause_s = FIRST_PAUSE_S
     while True:
         try:
@@ -282,7 +283,10 @@ def _patiently(request: Callable[[], Result], where: str, patience_s: float) -> 
                 found = f"no answer from the API server ({message_of(error)})"
                 advice = "check that the API server runs and that this machine may reach it, then run again"
                 raise PrerequisiteError(Fault(where, found, "an answer", advice)) from error
-            logger.warning("%s: %s; asked again for %.0f s at most", where, message_of(error), left_s)
+            # Once for each cause: how long it lasts shows by itself.
+            if message_of(error) != said:
+                said = message_of(error)
+                logger.warning("%s: %s; asked again for %.0f s at most", where, said, left_s)
         time.sleep(random.uniform(pause_s / 2, pause_s))
         pause_s = min(MAX_PAUSE_S, 2 * pause_s)
 

@@ -16,6 +16,7 @@ from spica.cluster.operators import (
     examine_pod_security,
     examine_storage_initializer,
 )
+from spica.cluster.quotas import examine_quotas
 from spica.cluster.steps import STANDALONE, Check, Steps, of_team, step_checks
 from spica.errors import PrerequisiteError, SpicaError
 from spica.images import image
@@ -83,6 +84,7 @@ def _checks(
     for demand in wanted:
         yield f"queue of {demand.what}", partial(examine_queue, cluster, demand)
         yield f"nodes of {demand.what}", partial(examine_nodes, cluster, demand)
+    yield "quotas", partial(examine_quotas, cluster, wanted)
     references = {name: image(name) for name in ("control", "train", "serve")}
     yield "images", partial(examine_images, cluster, references)
 

@@ -39,7 +39,9 @@ def examine_operator(cluster: Cluster, kind: str) -> Iterator[Finding]:
     served = [row["name"] for row in found["spec"]["versions"] if row["served"]]
     if version not in served:
         advice = f"install {operator} or a later one that serves {version}"
-        yield Finding(kind, State.FAULT, f"served as {', '.join(served)}, needed as {version}", advice)
+        yield Finding(
+            kind, State.FAULT, f"served as {', '.join(served) or 'no version'}, needed as {version}", advice
+        )
     else:
         yield Finding(kind, State.OK, f"{group}/{version}")
 

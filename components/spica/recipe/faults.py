@@ -183,7 +183,8 @@ def _kind(node: Mapping[str, Any]) -> str:
         keys = node.get("properties") or node.get("propertyNames", {}).get("enum", ())
         return "a section with the keys " + ", ".join(keys)
     if "pattern" in node:
-        return f"text that matches {node['pattern']}"
+        longest = f", {node['maxLength']} characters at most" if "maxLength" in node else ""
+        return f"text that matches {node['pattern']}{longest}"
     words = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text"}
     return words.get(str(node.get("type")), "nothing")
 

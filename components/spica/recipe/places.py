@@ -1,5 +1,6 @@
 """Rules of places: every URI of a recipe has a scheme that is known there, and no secret in it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,9 @@ from spica.recipe.miniature_base import read_base
 from spica.recipe.profile_checks import Profiles
 from spica.recipe.schema import Evaluate, Models, Sources
 
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+BUCKETS = "s3://BUCKET/... with 3 to 63 small letters, digits, . and - as BUCKET"
+"""Amazon S3 User Guide, General purpose bucket naming rules."""
 _ENDPOINTS = ("http", "https", "miniature")
 
 
@@ -18,7 +22,7 @@ def places(models: Models, store: str, sources: Sources) -> Problems:
     anywhere = ("file", "s3", "hf", "miniature")
     for name, teacher in models.teachers.items():
         yield from _uri(("models", "teachers", name, "url"), teacher.url, _ENDPOINTS)
-    yield from _uri(("store",), store, ("file", "s3"))
+    yield from _store(("store",), store)
     if "://" in models.student.path:
         yield from _uri(("models", "student", "path"), models.student.path, anywhere)
     if models.student.path.startswith("miniature://"):
@@ -37,7 +41,16 @@ def profile_stores(profiles: Profiles) -> Problems:
     """A profile's own store."""
     for name, scale in profiles.items():
         if scale.store is not None:
-            yield from _uri(("profiles", name, "store"), scale.store, ("file", "s3"))
+            yield from _store(("profiles", name, "store"), scale.store)
+
+
+def _store(loc: Loc, uri: str) -> Problems:
+    problems = list(_uri(loc, uri, ("file", "s3")))
+    yield from problems
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    if not problems and uri.startswith("s3://") and not BUCKET_NAME.fullmatch(bucket):
+        found = f"a bucket of {len(bucket)} characters, {show(bucket)}"
+        yield Problem(loc, found, BUCKETS, "write the bucket's name as S3 has it")
 
 
 def _uri(loc: Loc, uri: str, schemes: tuple[str, ...]) -> Problems:

@@ -7,7 +7,8 @@ from pydantic import Field
 from spica.recipe.section import PositiveInt, Section
 
 ProfileName = Literal["laptop", "node8", "cluster2", "cluster64"]
-ObjectName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+NAME, MAX_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", 63
+ObjectName = Annotated[str, Field(pattern=NAME, max_length=MAX_NAME)]
 """Name of an object of the cluster (RFC 1123 label)."""
 
 

@@ -82,6 +82,15 @@ def test_an_overloaded_server_is_asked_again(cluster: Cluster, server: ApiServer
     assert len(server.requests) == 3
 
 
+def test_the_same_cause_is_told_once_however_often_it_is_met(
+    cluster: Cluster, server: ApiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.answers += [status(503, "etcd is away")] * 3 + [status(503, "loading")]
+    assert cluster.get("ConfigMap", "here") == BODY
+    causes = [record.getMessage().partition("; asked again")[0] for record in caplog.records]
+    assert causes == ["ConfigMap team/here: etcd is away", "ConfigMap team/here: loading"]
+
+
 def test_a_server_that_stays_overloaded_is_given_up_with_its_reason(
     cluster: Cluster, server: ApiServer
 ) -> None:

@@ -8,7 +8,13 @@ from spica.cluster.access import OWNER, RIGHTS, WORKFLOWS
 from spica.cluster.capacity import demands, examine_pool, examine_queue
 from spica.cluster.credentials import examine_named, named
 from spica.cluster.finding import State
-from spica.cluster.operators import examine_init_container, examine_kueue, examine_storage_initializer
+from spica.cluster.operators import (
+    examine_init_container,
+    examine_kueue,
+    examine_operator,
+    examine_storage_initializer,
+)
+from spica.cluster.quotas import examine_quotas
 from spica.cluster.steps import Steps, step_checks
 from spica.errors import RecipeError
 from spica.recipe.keys import KeyVariables
@@ -198,3 +204,53 @@ def test_a_queue_that_waits_for_no_pods_is_left_to_a_person(cluster: Any) -> Non
     cluster.add("ConfigMap", "kueue-manager-config", metadata=where, data=config)
     [finding] = examine_kueue(cluster)
     assert (finding.state, finding.found.partition(":")[0]) == (State.UNSEEN, "waitForPodsReady is off")
+
+
+def test_a_resource_that_is_served_in_no_version_is_told_so(cluster: Any) -> None:
+    versions = [{"name": "v1", "served": False}]
+    cluster.add("CustomResourceDefinition", "pytorchjobs.kubeflow.org", spec={"versions": versions})
+    [finding] = examine_operator(cluster, "PyTorchJob")
+    assert finding.found == "served as no version, needed as v1"
+
+
+def quota(cluster: Any, hard: Object, used: Object, **more: Any) -> Any:
+    cluster.add("ResourceQuota", "team-quota", spec={"hard": hard, **more}, status={"used": used})
+    [finding] = examine_quotas(cluster, demands(load_recipe("miniature", "cluster2").scale, kubernetes()))
+    return finding
+
+
+@pytest.mark.parametrize(
+    ("hard", "used", "told"),
+    [
+        ({"pods": "0"}, {"pods": "0"}, "pods: 0 of 0 left, 2 needed by training"),
+        ({"pods": "1k"}, {"pods": "999"}, "pods: 1 of 1000 left, 2 needed by training"),
+        ({"count/pods": "1"}, {}, "count/pods: 1 of 1 left, 2 needed by training"),
+        (
+            {"count/pytorchjobs.kubeflow.org": "2"},
+            {"count/pytorchjobs.kubeflow.org": "2"},
+            "count/pytorchjobs.kubeflow.org: 0 of 2 left, 1 needed by training",
+        ),
+        (
+            {"count/inferenceservices.serving.kserve.io": "0"},
+            {},
+            "count/inferenceservices.serving.kserve.io: 0 of 0 left, 1 needed by serving",
+        ),
+        ({"requests.memory": "5Gi"}, {}, "requests.memory: 5 GiB of 5 GiB left, 6 GiB needed by training"),
+    ],
+)
+def test_a_quota_that_leaves_too_little_is_a_fault_with_its_name(
+    cluster: Any, hard: Object, used: Object, told: str
+) -> None:
+    finding = quota(cluster, hard, used)
+    assert (finding.state, finding.check) == (State.FAULT, "ResourceQuota team-quota")
+    assert finding.found.startswith(told)
+    assert "kubectl describe resourcequota team-quota -n team" in finding.next
+
+
+def test_a_quota_with_room_and_no_quota_are_no_fault(cluster: Any) -> None:
+    assert faults(examine_quotas(cluster, ())) == {}
+    assert quota(cluster, {"pods": "1k", "services.nodeports": "0"}, {"pods": "998"}).state is State.OK
+
+
+def test_a_quota_for_some_pods_only_is_left_to_a_person(cluster: Any) -> None:
+    assert quota(cluster, {"pods": "0"}, {}, scopes=["BestEffort"]).state is State.UNSEEN

@@ -21,6 +21,14 @@ CASES = {
         "file://... or s3://...",
         "write a URI with one of these schemes",
     ),
+    "store-bucket": one(
+        "file://store",
+        f"s3://{'b' * 70}/x",
+        "4 store",
+        f"a bucket of 70 characters, the text '{'b' * 57}...'",
+        "s3://BUCKET/... with 3 to 63 small letters, digits, . and - as BUCKET",
+        "write the bucket's name as S3 has it",
+    ),
     "teacher-scheme": one(
         "http://host/v1",
         "host/v1",
@@ -426,7 +434,7 @@ def test_a_source_whose_rows_bring_responses_may_name_who_wrote_them(recipe_text
 def test_keys_of_the_teachers_in_use_and_of_the_judge_need_a_secret_on_a_cluster(faults_of: FaultsOf) -> None:
     pods = "{queue: q, priority: p, node_pool: n, gpus: 0, cpus: 1, memory_gib: 1, shm_gib: 1, "
     cluster = (
-        "launcher: kubernetes\n    store: s3://b/p\n    kubernetes:\n"
+        "launcher: kubernetes\n    store: s3://bucket/p\n    kubernetes:\n"
         f"      training: {pods}network: tcp, grace_s: 1, deadline_s: 1, max_crashes: 1}}\n"
         f"      serving: {pods}ready_timeout_s: 1}}\n"
         "      secrets: {storage: s}"

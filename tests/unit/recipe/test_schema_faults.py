@@ -100,6 +100,15 @@ def test_a_teachers_name_that_is_none_is_told_the_pattern(faults_of: FaultsOf) -
     )
 
 
+def test_a_name_too_long_for_kubernetes_is_told_how_long_it_may_be(faults_of: FaultsOf) -> None:
+    cluster = f"launcher: local\n    kubernetes: {{step_node_pool: {'p' * 70}}}"
+    fault = next(item for item in faults_of(("launcher: local", cluster)) if "step_node_pool" in item.where)
+
+    assert fault.allowed.startswith(
+        "text that matches ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$, 63 characters at most"
+    )
+
+
 def test_a_mistyped_key_of_a_teacher_is_one_fault(faults_of: FaultsOf) -> None:
     (fault,) = faults_of(("model: m, api", "modle: m, api"))
 
