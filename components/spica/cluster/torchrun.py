@@ -21,7 +21,9 @@ def torchrun(order: Order, node_rank: int, arguments: Sequence[str]) -> list[str
 
 def environment(order: Order) -> Mapping[str, str]:
     """That of this process and the ranks' own."""
-    ranks = {"OMP_NUM_THREADS": str(order.threads_per_rank), "PYTHONUNBUFFERED": "1"}
+    # Unbuffered, Python writes a line piece by piece, and the pieces of several ranks mix; "" turns off what
+    # the image sets.
+    ranks = {"OMP_NUM_THREADS": str(order.threads_per_rank), "PYTHONUNBUFFERED": ""}
     if not Path("/dev/nvidiactl").exists():
         ranks["DS_ACCELERATOR"] = "cpu"
     return {**os.environ, **ranks}

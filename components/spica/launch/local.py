@@ -190,7 +190,8 @@ class LocalLauncher:
             "OMP_NUM_THREADS": str(job.threads_per_rank),
             # Compiled ops belong to one environment's torch; a cache shared by several is always rebuilt.
             "TORCH_EXTENSIONS_DIR": str(Path(sys.prefix) / "torch_extensions"),
-            "PYTHONUNBUFFERED": "1",
+            # Unbuffered, Python writes a line piece by piece, and the pieces of several ranks mix.
+            "PYTHONUNBUFFERED": "",
         }
         if not Path("/dev/nvidiactl").exists():
             environment["DS_ACCELERATOR"] = "cpu"
