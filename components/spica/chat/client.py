@@ -2,6 +2,7 @@
 
 On aiohttp rather than on the openai package: the same streamed answers cost a fifteenth of its CPU time
 (4,800 against 320 answers a second on one core), and the machine that asks may be the one that answers.
+Stages run it on uvloop, a fifth less again.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ MAX_TOTAL_WAIT_S = 3600.0
 """Longest that one request waits in all; an obeyed Retry-After costs no attempt, so this is what ends it."""
 
 _CONNECT_TIMEOUT_S = 10.0
-_MIN_STRIDE_S, _TICK_S = 0.01, 0.1
+_MIN_STRIDE_S, _TICK_S = 0.01, 0.2
 _ASKS_TO_WAIT = frozenset({429, 503})
 _ABOUT_THE_QUESTION = frozenset({400, 413, 422})
 _PASSING = frozenset({408, 409, 425, 429, *range(500, 600)}) - {501}

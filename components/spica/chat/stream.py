@@ -4,6 +4,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from spica.chat.types import CANCELLED, ChatResult
 
 _BYTES_PER_TOKEN = 4096
@@ -12,6 +14,39 @@ _MIN_BYTES = 1 << 20
 
 class StreamFault(Exception):
     """The stream was cut or holds no answer; asking again may help."""
+
+
+class _Delta(msgspec.Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct, gc=False):
+    completion_tokens: int | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    """What is read of a chat completion chunk."""
+
+    choices: list[_Choice] | msgspec.UnsetType = msgspec.UNSET
+    usage: _Usage | None = None
+    error: Any = msgspec.UNSET
+
+
+_DECODER = msgspec.json.Decoder(list[_Event])
+
+
+def _events(text: bytes) -> list[_Event]:
+    try:
+        return _DECODER.decode(text)
+    except msgspec.DecodeError:  # half of a surrogate pair, perhaps, which only json takes
+        return msgspec.convert(json.loads(text), list[_Event])
 
 
 async def read_stream(
@@ -51,29 +86,31 @@ class _Answer:
 
     def add(self, lines: Iterable[bytes]) -> None:
         """Takes lines of the stream; comments and other fields are passed over."""
-        events = [line[5:].strip() for line in lines if line.startswith(b"data:")]
-        if b"[DONE]" in events:
+        events = [line[5:] for line in lines if line.startswith(b"data:")]
+        if events and events[-1].strip() == b"[DONE]":
             self._done = True
-            events.remove(b"[DONE]")
-        try:  # one JSON text of all events is read in half of the time
-            for event in json.loads(b"[%s]" % b",".join(events)):
+            events.pop()
+        try:
+            for event in _events(b"[%s]" % b",".join(events)):
                 self._take(event)
-        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        except (ValueError, RecursionError):
             raise StreamFault("an event that is no chat completion chunk") from None
 
-    def _take(self, event: dict[str, Any]) -> None:
-        if "error" in event:
+    def _take(self, event: _Event) -> None:
+        if event.error is not msgspec.UNSET:
             raise StreamFault("an error in the middle of the stream")
-        for choice in event["choices"][:1]:
-            delta = choice.get("delta") or {}
-            if text := delta.get("content"):
-                self._text.append(_string(text))
-            if reasoning := delta.get("reasoning_content") or delta.get("reasoning"):
-                self._reasoning.append(_string(reasoning))
-            if reason := choice.get("finish_reason"):
-                self._finish_reason = _string(reason)
-        if usage := event.get("usage"):
-            self._num_tokens = int(usage["completion_tokens"])
+        if event.choices is msgspec.UNSET:
+            raise ValueError
+        for choice in event.choices[:1]:
+            if delta := choice.delta:
+                if delta.content:
+                    self._text.append(delta.content)
+                if reasoning := delta.reasoning_content or delta.reasoning:
+                    self._reasoning.append(reasoning)
+            if choice.finish_reason:
+                self._finish_reason = choice.finish_reason
+        if event.usage and event.usage.completion_tokens is not None:
+            self._num_tokens = event.usage.completion_tokens
             self._is_counted = self._finish_reason is not None
 
     @property
@@ -100,9 +137,3 @@ class _Answer:
 def _joined(pieces: list[str]) -> str:
     """Pieces as one text that UTF-8 can hold: surrogates from JSON escapes are paired or replaced."""
     return "".join(pieces).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value

@@ -1,11 +1,12 @@
 """Asks every question as often as wanted, judges each response and journals it as it comes."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
+
+import uvloop
 
 from spica.answers import has_thought, join_response, judge
 from spica.artifacts.journal import Journal
@@ -92,7 +93,7 @@ def sample(
                 on_refused=refusals.add,
             )
 
-    asyncio.run(ask())
+    uvloop.run(ask())
     for request, error in refusals.accepted():
         keep(request, error)
     return rollouts

@@ -1,9 +1,10 @@
 """Asks a served checkpoint what is not in the journal yet, and joins answers with questions by id."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import uvloop
 
 from spica.artifacts.journal import Journal
 from spica.artifacts.manifest import Artifact
@@ -57,7 +58,7 @@ def ask_missing(
     print(f"{len(questions)} questions, {len(questions) - len(missing)} answered before", flush=True)
     with launcher.serve(_server(slice, checkpoint, scratch / "server.log")) as endpoint:
         try:
-            return asyncio.run(_ask(slice, missing, endpoint, journal))
+            return uvloop.run(_ask(slice, missing, endpoint, journal))
         except EndpointError:
             endpoint.check()
             raise

@@ -37,6 +37,11 @@ async def test_an_endpoint_without_usage_is_counted_by_pieces() -> None:
     assert (await read(PIECE, PIECE, STOP, DONE)).num_tokens == 2
 
 
+async def test_a_usage_that_says_nothing_is_none() -> None:
+    silent = PIECE.replace(b"]}\n", b'], "usage": {"prompt_tokens": 4}}\n')
+    assert (await read(silent, PIECE, STOP, DONE)).num_tokens == 2
+
+
 async def test_a_last_line_without_newline_still_counts() -> None:
     assert (await read(PIECE, STOP, USAGE.rstrip())).num_tokens == 9
 
