@@ -58,6 +58,8 @@ def select(
     drawn = _first([s.prompt.id for s in rest], num_rows, f"{seed}/rows/")
     train = [s for s in rest if s.prompt.id in drawn]
     val = [s for s in chosen if s.prompt.id in val_ids]
+    if len(val) > len(train):
+        log.warning("num_val %d holds out %d rows and leaves %d to train on", num_val, len(val), len(train))
     return Selected(train, val, len(samples) - len(chosen), len(rest) - len(train))
 
 

@@ -461,6 +461,15 @@ def test_rows_are_drawn_by_seed_after_those_of_val_are_held_out(inputs: Inputs, 
     assert [row["id"] for row in control.train] == [row["id"] for row in few.train]
 
 
+def test_holding_out_more_than_is_trained_on_is_told(
+    inputs: Inputs, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        inputs.add(prompt(f"q{number}", f"question {number}"))
+    Output(stage(num_val=2), inputs.write(), tmp_path / "out")
+    assert caplog.messages == ["num_val 2 holds out 2 rows and leaves 1 to train on"]
+
+
 def save_tokenizer(folder: Path) -> None:
     """What white space separates is one token."""
     tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
