@@ -63,7 +63,7 @@ def likeness(part: Path, whole: Path, sides: Floats = ALL) -> Likeness:
         best, correlation = _coarsely(halved(ours), halved(theirs), sides)
         if correlation < MIN_COARSE_CORRELATION:
             return Likeness(correlation)
-        best, found = place(ours, theirs, best, _FINE, 6)
+        best, found, _ = place(ours, theirs, best, _FINE, 6)
         smooth = _smoothed(cut(ours, ALL, _FINE)), _smoothed(cut(theirs, best, _FINE))
         blocks = min(reached(*smooth, *each) for each in ((6, 5), (8, 5), (12, 10)))
         like = Likeness(float(found[0]), blocks)
@@ -77,7 +77,7 @@ def likeness(part: Path, whole: Path, sides: Floats = ALL) -> Likeness:
 def _coarsely(ours: Floats, theirs: Floats, sides: Floats) -> tuple[Floats, float]:
     """The best place, shape (1, 4), and the correlation there; -1 where too many blocks differ."""
     num = len(sides)
-    places, found = place(ours.repeat(num, axis=0), theirs.repeat(num, axis=0), sides, _COARSE, 8)
+    places, found, _ = place(ours.repeat(num, axis=0), theirs.repeat(num, axis=0), sides, _COARSE, 8)
     best = places[[found.argmax()]]
     worst = reached(cut(ours, ALL, _COARSE), cut(theirs, best, _COARSE), 8, 5)
     return best, float(found.max()) if worst >= MIN_COARSE_BLOCK_CORRELATION else -1.0

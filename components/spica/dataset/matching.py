@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spica.dataset.likeness import likeness, reached
-from spica.dataset.placing import ALL, correlations, cut, halved, place
+from spica.dataset.placing import ALL, Placed, correlations, cut, halved, place
 from spica.dataset.prints import SIDE, Floats, Near, Places, Prints, near, prints_of
 
 MIN_SMALL_CORRELATION = 0.6
@@ -32,7 +32,7 @@ _MOVED = 0.4
 """Pixels of 48 by which the place may be off."""
 _ROUGH_NOISE = 0.12
 _SAME_PLACE = 0.01
-_BLOCK = 256
+_BLOCK = 64
 
 Asked = Iterable[tuple[Places, Places]]
 """Places of our pictures and of theirs, each with each."""
@@ -134,16 +134,15 @@ def _placed(
 ) -> Iterable[tuple[int, int, Floats]]:
     """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
     flat: NDArray[np.bool_] = ~np.any(parts.lows[found.part], axis=1)
-    fits = _place(parts, wholes, found, 24, 1, pool)[1]
+    small, fits, unmoved = _place(parts, wholes, found, 24, 4, pool)
     # A crop that ends on a line drifts off at this scale: the best two go on unmoved as well.
-    unmoved = (fits >= MIN_UNMOVED_CORRELATION) & _is_among_best(found, fits, _MAX_UNMOVED)
-    first = _those(found, unmoved)
-    small, fits = _place(parts, wholes, found, 24, 4, pool)
+    kept = (unmoved >= MIN_UNMOVED_CORRELATION) & _is_among_best(found, unmoved, _MAX_UNMOVED)
+    first = _those(found, kept)
     found = found._replace(sides=small)
     kept = ((fits >= MIN_SMALL_CORRELATION) | flat) & _is_among_best(found, fits, _MAX_PLACES)
     found = _joined(first, _those(found, kept))
     flat = ~np.any(parts.lows[found.part], axis=1)
-    rough, fits = _place(parts, wholes, found, 48, 5, pool)
+    rough, fits, _ = _place(parts, wholes, found, 48, 5, pool)
     kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat
     pairs: dict[Pair, list[Floats]] = {}
     for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
@@ -157,17 +156,17 @@ def _placed(
 
 def _place(
     parts: Prints, wholes: Prints, found: Near, num: int, max_steps: int, pool: ThreadPoolExecutor
-) -> tuple[Floats, Floats]:
-    def block(start: int) -> tuple[Floats, Floats]:
+) -> Placed:
+    def block(start: int) -> Placed:
         those = slice(start, start + _BLOCK)
         ours = _pixels(parts, found.part[those], num)
         theirs = _pixels(wholes, found.whole[those], num)
         return place(ours, theirs, found.sides[those], num, max_steps)
 
-    done = list(pool.map(block, range(0, len(found.part), _BLOCK)))
-    if not done:
-        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-    return np.concatenate([sides for sides, _ in done]), np.concatenate([each for _, each in done])
+    none = np.zeros(0, np.float32)
+    done = [Placed(none.reshape(0, 4), none, none)]
+    done += pool.map(block, range(0, len(found.part), _BLOCK))
+    return Placed(*(np.concatenate(each) for each in zip(*done, strict=True)))
 
 
 def _pixels(prints: Prints, places: Places, num: int) -> Floats:

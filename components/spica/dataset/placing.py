@@ -1,5 +1,7 @@
 """Where in a picture another one lies: Gauss-Newton over a window's sides, coarse to fine, many at once."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from spica.dataset.prints import Floats
@@ -12,7 +14,18 @@ _MIN_GAIN = 0.002
 """Of correlation in one step, below which a place is found."""
 
 
-def place(parts: Floats, wholes: Floats, sides: Floats, num: int, max_steps: int) -> tuple[Floats, Floats]:
+class Placed(NamedTuple):
+    """Windows of n pairs of pictures."""
+
+    sides: Floats
+    """Shape (n, 4), where they fit best."""
+    fits: Floats
+    """Shape (n,), correlations there."""
+    unmoved: Floats
+    """Shape (n,), those where they began."""
+
+
+def place(parts: Floats, wholes: Floats, sides: Floats, num: int, max_steps: int) -> Placed:
     """Moves windows in `wholes` until they show what `parts` show.
 
     Args:
@@ -21,21 +34,20 @@ def place(parts: Floats, wholes: Floats, sides: Floats, num: int, max_steps: int
         sides: Shape (n, 4), left, right, top, bottom as shares of the whole: where to begin.
         num: Compared are so many pixels squared.
         max_steps: After which windows stay where they were best; before, when none gains any more.
-
-    Returns:
-        The best sides, and their correlations, shape (n,).
     """
     best, fits = sides, np.full(len(sides), -1.0, dtype=np.float32)
+    unmoved = fits
     ours = cut(parts, np.broadcast_to(ALL, sides.shape), num)
     for step in range(max_steps):
         theirs = cut(wholes, sides, num)
         found = correlations(ours, theirs)
+        unmoved = unmoved if step else found
         gained = found - fits
         best, fits = np.where(gained[:, None] > 0, sides, best), np.maximum(found, fits)
         if step == max_steps - 1 or gained.max() < _MIN_GAIN:
             break
         sides = _moved(ours, theirs, sides)
-    return best, fits
+    return Placed(best, fits, unmoved)
 
 
 def cut(pictures: Floats, sides: Floats, num: int) -> Floats:

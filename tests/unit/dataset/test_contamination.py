@@ -158,7 +158,7 @@ def test_a_cropped_table_is_found_though_its_rows_repeat(world: World) -> None:
 def test_a_window_is_moved_to_where_the_part_lies() -> None:
     whole = np.asarray(triangle().convert("L").resize((64, 64)), dtype=np.float32)
     part = np.asarray(triangle().convert("L").resize((64, 64), box=(16, 24, 304, 228)), dtype=np.float32)
-    sides, fits = place(
+    sides, fits, _ = place(
         part[None], whole[None], np.array([[0.07, 0.93, 0.07, 0.93]], dtype=np.float32), 48, 8
     )
     assert sides[0] == pytest.approx([0.05, 0.95, 0.1, 0.95], abs=0.01)
