@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spica.answers.compare import gold_fault
 from spica.artifacts.types import GOLD_UNPARSED, Gold
 from spica.sources.draft import BadRowError
 from spica.sources.golds import parse_gold
@@ -17,8 +18,8 @@ _MATH = re.compile(r"[\\\d=^_+*/<>|()\[\]]|\A\$?[A-Za-z]{1,2}\$?\Z")
 def official_gold(answer: str, options: Sequence[str] = (), **keys: Any) -> tuple[Gold, dict[str, str]]:
     """The typed gold, and what meta says of it.
 
-    A gold that does not parse stays as published, as text, with the reason in meta's `gold_unparsed`: a
-    question less would give another accuracy.
+    A gold that does not parse stays as published, with the reason in meta's `gold_unparsed`: a question less
+    would give another accuracy.
 
     Args:
         answer: As the benchmark writes it.
@@ -30,7 +31,9 @@ def official_gold(answer: str, options: Sequence[str] = (), **keys: Any) -> tupl
     except BadRowError as error:
         return Gold(kind="text", value=answer, options=tuple(options), **keys), {GOLD_UNPARSED: str(error)}
     if gold.kind == "text" and _MATH.search(answer):
-        return Gold(kind="math", value=_bare(answer), **keys), {}
+        gold = Gold(kind="math", value=_bare(answer))
+        fault = gold_fault(gold)
+        return gold.model_copy(update=keys), {GOLD_UNPARSED: fault} if fault else {}
     return gold.model_copy(update=keys), {}
 
 

@@ -3,6 +3,7 @@ import pytest
 from spica.artifacts.types import Gold
 from spica.sources.draft import BadRowError
 from spica.sources.golds import keep_gold, parse_gold
+from spica.sources.official import official_gold
 
 
 @pytest.mark.parametrize(
@@ -82,3 +83,10 @@ def test_an_answer_that_cannot_be_typed_is_kept_with_the_reason() -> None:
     assert gold == Gold(kind="text", value="the ninth")
     assert meta == {"gold_unparsed": "answer 'the ninth' names none of the options A..B, or two alike"}
     assert keep_gold("7") == (Gold(kind="number", value="7"), {})
+
+
+def test_a_formula_of_a_benchmark_that_cannot_be_read_is_kept_with_the_reason() -> None:
+    gold, meta = official_gold("\\frac{1")
+    assert gold == Gold(kind="math", value="\\frac{1")
+    assert "is no mathematics" in meta["gold_unparsed"]
+    assert official_gold("\\frac{1}{2}") == (Gold(kind="math", value="\\frac{1}{2}"), {})
