@@ -99,7 +99,7 @@ class _Answer:
     def _take(self, event: _Event) -> None:
         if event.error is not msgspec.UNSET:
             raise StreamFault("an error in the middle of the stream")
-        if event.choices is msgspec.UNSET:
+        if not isinstance(event.choices, list):
             raise ValueError
         for choice in event.choices[:1]:
             if delta := choice.delta:
