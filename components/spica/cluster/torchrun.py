@@ -3,9 +3,9 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from spica.cluster.order import Order
+from spica.launch.ranks import rank_environment
 
 
 def torchrun(order: Order, node_rank: int, arguments: Sequence[str]) -> list[str]:
@@ -21,9 +21,4 @@ def torchrun(order: Order, node_rank: int, arguments: Sequence[str]) -> list[str
 
 def environment(order: Order) -> Mapping[str, str]:
     """That of this process and the ranks' own."""
-    # Unbuffered, Python writes a line piece by piece, and the pieces of several ranks mix; "" turns off what
-    # the image sets.
-    ranks = {"OMP_NUM_THREADS": str(order.threads_per_rank), "PYTHONUNBUFFERED": ""}
-    if not Path("/dev/nvidiactl").exists():
-        ranks["DS_ACCELERATOR"] = "cpu"
-    return {**os.environ, **ranks}
+    return {**os.environ, **rank_environment(order.threads_per_rank)}

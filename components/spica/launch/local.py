@@ -17,6 +17,7 @@ from spica.errors import EndpointError, Fault, PrerequisiteError
 from spica.launch.contract import CommandServer, Endpoint, Job, ModelServer, Training
 from spica.launch.model_server import serve_command, serve_environment
 from spica.launch.processes import reap
+from spica.launch.ranks import rank_environment
 from spica.launch.readiness import Refusal, accepts_connections, ask_once, cause_of_death, tail
 
 _HOST = "127.0.0.1"
@@ -187,14 +188,10 @@ class LocalLauncher:
         torchrun += ["--nproc-per-node", str(job.ranks_per_node), "-m", job.module]
         command = [*torchrun, *job.arguments(slice_file, inputs, job.out.path, job.out.scratch)]
         environment = {
-            "OMP_NUM_THREADS": str(job.threads_per_rank),
+            **rank_environment(job.threads_per_rank),
             # Compiled ops belong to one environment's torch; a cache shared by several is always rebuilt.
             "TORCH_EXTENSIONS_DIR": str(Path(sys.prefix) / "torch_extensions"),
-            # Unbuffered, Python writes a line piece by piece, and the pieces of several ranks mix.
-            "PYTHONUNBUFFERED": "",
         }
-        if not Path("/dev/nvidiactl").exists():
-            environment["DS_ACCELERATOR"] = "cpu"
         return LocalJob(_Guarded(self._records, command, environment, job.logs), job.logs)
 
     def serve(self, server: ModelServer | CommandServer) -> Endpoint:
