@@ -4,9 +4,10 @@ The rule, by what the two rows have:
 
 - *The same* (words, spaces aside, and pixels): a hit, whatever its length.
 - *Pictures on both sides*: a hit when the questions share 80 % of their words (half of them below five
-  words) and a picture of one is a picture of the other: cropped by up to 14 % per side, scaled or compressed
-  again. Words alone do not count here: "Find x." is asked of thousands of pictures, and every question of the
-  miniature is one sum of letters. A picture alone does not count either: one chart is asked many questions.
+  words) and a picture of one is a picture of the other: scaled, compressed again, cropped by up to 14 % per
+  side or else stretched. Words alone do not count here: "Find x." is asked of thousands of pictures, and
+  every question of the miniature is one sum of letters. A picture alone does not count either: one chart is
+  asked many questions.
 - *A test question without words* (MathVerse's Vision Only: drawn into the picture): a like picture is a hit.
 - *Pictures on no side*: a hit when both texts have at least 8 words, share 80 % of them, 30 % of the shorter
   text's word trigrams stand in the other (10 % of changed words leave a third of them), and a third of its
@@ -29,7 +30,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spica.artifacts.types import PromptRow
-from spica.dataset.matching import Asked, like_pairs, read, same, whole_pairs
+from spica.dataset.matching import Asked, like_pairs, read, same
 from spica.dataset.prints import Places
 from spica.dataset.words import LONG, Likely, WordIndex, Words, containment, same_content, words_of
 
@@ -166,7 +167,7 @@ class _Pictures:
         if our_paths and their_paths:
             ours = read([images / path for path in our_paths], pool)
             theirs = read([test_images / path for path in their_paths], pool)
-            found = [*whole_pairs(ours, theirs), *like_pairs(ours, theirs, *self._asked(rows, texts), pool)]
+            found = like_pairs(ours, theirs, *self._asked(rows, texts), pool)
             for (i, j), correlation in same(ours, theirs, found, pool).items():
                 self._same[i][j] = correlation
 

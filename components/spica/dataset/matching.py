@@ -1,10 +1,10 @@
 """Which pictures of two sets are one and the same, cropped, scaled or compressed as they may be.
 
-First by prints, among all that are asked for; then by laying small grey pictures into each other; the few
-that are left are opened and compared in detail.
+First by prints, among all that are asked for; then by laying small grey pictures into each other, at three
+scales; the few that are left are opened and compared in detail.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -13,26 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spica.dataset.likeness import likeness, reached
-from spica.dataset.placing import ALL, Placed, correlations, cut, halved, place
-from spica.dataset.prints import SIDE, Floats, Near, Places, Prints, near, prints_of
+from spica.dataset.placing import ALL, correlations, cut, laid_over, place
+from spica.dataset.prints import SIDE, Floats, Near, Places, Prints, halved, near, prints_of
+from spica.dataset.windows import Windows, stretch, windows
 
-MIN_SMALL_CORRELATION = 0.6
-MIN_UNMOVED_CORRELATION = 0.7
-"""Of 24 pixels squared, once moved and as printed."""
 MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION = 0.6, 0.9
 """Of 48 pixels squared: where in between depends on how fine the picture is."""
 MIN_ROUGH_BLOCK_CORRELATION = 0.3
 """Reached by 90 % of 6 x 6 blocks of them."""
+MIN_CORRELATION, MIN_BLOCK_CORRELATION = 0.85, 0.65
+"""Of 96 pixels squared, and reached by 95 % of 8 x 8 blocks of them."""
+MAX_STRETCH, MAX_CUT_IF_STRETCHED = 0.1, 0.03
+"""A crop keeps its proportions, all of a picture may have been stretched: a logarithm, and a share of a side.
+So large since along a single line a window fits well though out of proportion."""
 MIN_WHOLE_LIKENESS = 0.97
 """Of the prints of uncropped pictures."""
 
-_MAX_UNMOVED, _MAX_PLACES = 2, 3
-"""Windows of a pair that are looked at closer as they are, and once moved at 24 pixels squared."""
 _MOVED = 0.4
 """Pixels of 48 by which the place may be off."""
 _ROUGH_NOISE = 0.12
-_SAME_PLACE = 0.01
-_BLOCK = 64
+_SAME_PLACE, _MAX_LOSS = 0.02, 0.1
+"""Windows of a pair that have met by so much of a side or fit so much worse than its best one are let go."""
+_BLOCK_PIXELS = 150_000
+"""Of the windows that are placed together, so that they stay in the processor's cache."""
 
 Asked = Iterable[tuple[Places, Places]]
 """Places of our pictures and of theirs, each with each."""
@@ -47,7 +50,7 @@ class Candidate(NamedTuple):
     turned: bool
     """Theirs lies in ours, not the other way round."""
     sides: Floats
-    """Shape (n, 4), where the part may lie in the whole."""
+    """Shape (4,), where the part may lie in the whole."""
 
 
 class Pictures(NamedTuple):
@@ -78,26 +81,20 @@ def like_pairs(
         by_ours: The same such that each of ours comes up rarely.
         pool: Where it is computed.
     """
-    pairs: list[Candidate] = []
+    candidates: list[Candidate] = []
     for turned, parts, wholes, asked in (
-        (False, ours, theirs, by_theirs),
-        (True, theirs, ours, ((b, a) for a, b in by_ours)),
+        (False, ours.prints, theirs.prints, by_theirs),
+        (True, theirs.prints, ours.prints, ((b, a) for a, b in by_ours)),
     ):
-        found = near(parts.prints, wholes.prints, asked, pool)
-        for part, whole, sides in _placed(parts.prints, wholes.prints, found, pool):
-            pairs.append(Candidate((whole, part) if turned else (part, whole), turned, sides))
-    return pairs
-
-
-def whole_pairs(ours: Pictures, theirs: Pictures) -> list[Candidate]:
-    """For each of ours the uncropped one of theirs that is nearest, where it is near."""
-    pairs = []
-    for start in range(0, len(ours.paths), _BLOCK):
-        likenesses = ours.prints.lows[start : start + _BLOCK] @ theirs.prints.lows.T
-        for i, j in enumerate(likenesses.argmax(axis=1)):
-            if likenesses[i, j] >= MIN_WHOLE_LIKENESS:
-                pairs.append(Candidate((start + i, int(j)), False, ALL))
-    return pairs
+        pairs = near(parts, wholes, asked, pool)
+        flat = ~parts.lows[pairs.part].any(axis=1)  # where nothing is drawn colours alone can tell
+        found = windows(parts, wholes, Near(pairs.part[~flat], pairs.whole[~flat]), pool)
+        if not turned:
+            found = _joined(found, _uncropped(parts, wholes))
+        found = _joined(_placed(parts, wholes, found, pool), _all_of(pairs.part[flat], pairs.whole[flat]))
+        for part, whole, sides in zip(found.part.tolist(), found.whole.tolist(), found.sides, strict=True):
+            candidates.append(Candidate((whole, part) if turned else (part, whole), turned, sides))
+    return candidates
 
 
 def same(
@@ -119,7 +116,7 @@ def same(
         part, whole = ours.paths[candidate.pair[0]], theirs.paths[candidate.pair[1]]
         if candidate.turned:
             part, whole = whole, part
-        like = likeness(part, whole, candidate.sides)
+        like = likeness(part, whole, candidate.sides[None])
         if like.same:
             found[candidate.pair] = round(like.correlation, 3)
 
@@ -129,88 +126,118 @@ def same(
     return found
 
 
-def _placed(
-    parts: Prints, wholes: Prints, found: Near, pool: ThreadPoolExecutor
-) -> Iterable[tuple[int, int, Floats]]:
-    """The best places of each pair, by 24 and by 48 pixels squared; none where nothing fits."""
-    flat: NDArray[np.bool_] = ~np.any(parts.lows[found.part], axis=1)
-    small, fits, unmoved = _place(parts, wholes, found, 24, 4, pool)
-    # A crop that ends on a line drifts off at this scale: the best two go on unmoved as well.
-    kept = (unmoved >= MIN_UNMOVED_CORRELATION) & _is_among_best(found, unmoved, _MAX_UNMOVED)
-    first = _those(found, kept)
-    found = found._replace(sides=small)
-    kept = ((fits >= MIN_SMALL_CORRELATION) | flat) & _is_among_best(found, fits, _MAX_PLACES)
-    found = _joined(first, _those(found, kept))
-    flat = ~np.any(parts.lows[found.part], axis=1)
-    rough, fits, _ = _place(parts, wholes, found, 48, 5, pool)
-    kept = (fits >= _rough_bounds(wholes, found.whole, rough)) | flat
-    pairs: dict[Pair, list[Floats]] = {}
-    for part, whole, sides in zip(found.part[kept], found.whole[kept], rough[kept], strict=True):
-        others = pairs.get((int(part), int(whole)), [])
-        ours, theirs = (_pixels(*each, 48) for each in ((parts, part[None]), (wholes, whole[None])))
-        ours, theirs = cut(ours, ALL, 48), cut(theirs, sides[None], 48)
-        if _is_new(sides, others) and reached(ours, theirs, 6, 10) >= MIN_ROUGH_BLOCK_CORRELATION:
-            pairs[int(part), int(whole)] = [*others, sides]
-    return [(part, whole, np.stack(sides)) for (part, whole), sides in pairs.items()]
+def _uncropped(ours: Prints, theirs: Prints) -> Windows:
+    """For each of ours the uncropped one of theirs that is nearest, where it is near."""
+    pairs = []
+    for start in range(0, len(ours.lows), 64):
+        likenesses = ours.lows[start : start + 64] @ theirs.lows.T
+        best = likenesses.argmax(axis=1)
+        is_near = likenesses[np.arange(len(best)), best] >= MIN_WHOLE_LIKENESS
+        pairs.append(np.column_stack([start + np.flatnonzero(is_near), best[is_near]]))
+    found = np.concatenate(pairs)
+    return _all_of(found[:, 0], found[:, 1])
 
 
-def _place(
-    parts: Prints, wholes: Prints, found: Near, num: int, max_steps: int, pool: ThreadPoolExecutor
-) -> Placed:
-    def block(start: int) -> Placed:
-        those = slice(start, start + _BLOCK)
-        ours = _pixels(parts, found.part[those], num)
-        theirs = _pixels(wholes, found.whole[those], num)
-        return place(ours, theirs, found.sides[those], num, max_steps)
+def _placed(parts: Prints, wholes: Prints, found: Windows, pool: ThreadPoolExecutor) -> Windows:
+    """The best places of each pair, by 48 and by 96 pixels squared; none where nothing fits."""
+    found, fits = _moved(parts, wholes, found, 48, 8, pool)
+    bounds = np.full(len(fits), MIN_ROUGH_CORRELATION)
+    likely = np.flatnonzero(fits >= bounds)
+    bounds[likely] = _rough_bounds(wholes, _those(found, likely), pool)
+    found = _those(found, _worth(found, fits, bounds))
+    found = _those(found, _blocks(parts, wholes, found, 48, 6, 10, pool) >= MIN_ROUGH_BLOCK_CORRELATION)
+    found, fits = _moved(parts, wholes, found, 96, 12, pool)
+    found = _those(found, _worth(found, fits, np.full(len(fits), MIN_CORRELATION)))
+    stretched = stretch(found.sides, parts.aspects[found.part], wholes.aspects[found.whole]) > MAX_STRETCH
+    found = _those(found, ~stretched | (np.abs(found.sides - ALL).max(axis=1) < MAX_CUT_IF_STRETCHED))
+    return _those(found, _blocks(parts, wholes, found, 96, 8, 5, pool) >= MIN_BLOCK_CORRELATION)
 
-    none = np.zeros(0, np.float32)
-    done = [Placed(none.reshape(0, 4), none, none)]
-    done += pool.map(block, range(0, len(found.part), _BLOCK))
-    return Placed(*(np.concatenate(each) for each in zip(*done, strict=True)))
+
+def _moved(
+    parts: Prints, wholes: Prints, found: Windows, num: int, max_steps: int, pool: ThreadPoolExecutor
+) -> tuple[Windows, Floats]:
+    """Windows where they fit best, and their correlations."""
+
+    def block(those: Windows) -> NDArray[np.float32]:
+        ours, theirs = _pixels(parts, those.part, num), _pixels(wholes, those.whole, num)
+        sides, fits = place(ours, theirs, those.sides, num, max_steps)
+        return np.column_stack([sides, fits])
+
+    done = _by_blocks(block, found, num, pool).reshape(-1, 5)
+    return found._replace(sides=done[:, :4]), done[:, 4]
+
+
+def _blocks(
+    parts: Prints,
+    wholes: Prints,
+    found: Windows,
+    num: int,
+    blocks: int,
+    percentile: int,
+    pool: ThreadPoolExecutor,
+) -> Floats:
+    """Shape (n,): what `reached` says of windows."""
+
+    def block(those: Windows) -> Floats:
+        ours, theirs = _pixels(parts, those.part, num), _pixels(wholes, those.whole, num)
+        return reached(*laid_over(ours, theirs, those.sides, num), blocks, percentile)
+
+    return _by_blocks(block, found, num, pool)
+
+
+def _rough_bounds(wholes: Prints, found: Windows, pool: ThreadPoolExecutor) -> Floats:
+    """Shape (n,): how well a window fits at least, given how well it fits itself when moved a little."""
+    shifts = np.array([[1, 1, 1, 1], [1, 1, -1, -1]], dtype=np.float32) * (_MOVED / 48)
+
+    def block(those: Windows) -> Floats:
+        greys, sides = _pixels(wholes, those.whole, 48), those.sides
+        size = np.repeat(sides[:, 1::2] - sides[:, ::2], 2, axis=1)
+        window = cut(greys, sides, 48)
+        least = [correlations(window, cut(greys, sides + size * shift, 48)) for shift in shifts]
+        bounds: Floats = np.min(least, axis=0)
+        return bounds
+
+    bounds = _by_blocks(block, found, 48, pool) - _ROUGH_NOISE
+    return np.clip(bounds, MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION)
+
+
+def _by_blocks(
+    function: Callable[[Windows], Floats], found: Windows, num: int, pool: ThreadPoolExecutor
+) -> Floats:
+    size = max(1, _BLOCK_PIXELS // num**2)
+    blocks = (_those(found, slice(start, start + size)) for start in range(0, len(found.part), size))
+    return np.concatenate([np.zeros(0, np.float32), *(each.ravel() for each in pool.map(function, blocks))])
 
 
 def _pixels(prints: Prints, places: Places, num: int) -> Floats:
-    """Grey pixels of pictures, twice as coarse where fewer are asked for."""
-    once, again = np.unique(places, return_inverse=True)  # a pair has many windows
-    grey: Floats = prints.greys[once].astype(np.float32)
-    return (grey if 2 * num > SIDE else halved(grey))[again]
+    """Grey pixels of pictures, half of them where half are enough."""
+    greys = prints.greys[places]
+    return greys.astype(np.float32) if 2 * num > SIDE else halved(greys)
 
 
-def _rough_bounds(wholes: Prints, places: Places, sides: Floats) -> Floats:
-    """Shape (n,): how well a window fits at least, given how well it fits itself when moved a little."""
-    bounds = np.zeros(len(places), dtype=np.float32)
-    for start in range(0, len(places), _BLOCK):
-        those = slice(start, start + _BLOCK)
-        greys, at = wholes.greys[places[those]].astype(np.float32), sides[those]
-        size = np.repeat(at[:, 1::2] - at[:, ::2], 2, axis=1)
-        shifts = np.array([[1, 1, 1, 1], [1, 1, -1, -1]], dtype=np.float32) * (_MOVED / 48)
-        window = cut(greys, at, 48)
-        bounds[those] = np.min(
-            [correlations(window, cut(greys, at + size * shift, 48)) for shift in shifts], axis=0
-        )
-    return np.clip(bounds - _ROUGH_NOISE, MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION)
+def _worth(found: Windows, fits: Floats, bounds: Floats) -> Places:
+    """The places of those windows that are looked at closer."""
+    worth = []
+    seen: dict[Pair, list[int]] = {}
+    for i in np.argsort(-fits, kind="stable").tolist():
+        others = seen.setdefault((int(found.part[i]), int(found.whole[i])), [])
+        is_good = fits[i] >= bounds[i] and (not others or fits[i] >= fits[others[0]] - _MAX_LOSS)
+        if is_good and all(
+            np.abs(found.sides[i] - found.sides[other]).max() > _SAME_PLACE for other in others
+        ):
+            others.append(i)
+            worth.append(i)
+    return np.array(worth, dtype=np.intp)
 
 
-def _is_among_best(found: Near, fits: Floats, num: int) -> NDArray[np.bool_]:
-    """The first places of each pair by correlation; those that have met count once."""
-    among = np.zeros(len(fits), dtype=bool)
-    chosen: dict[Pair, list[Floats]] = {}
-    for i in np.argsort(-fits, kind="stable"):
-        others = chosen.setdefault((int(found.part[i]), int(found.whole[i])), [])
-        if len(others) < num and _is_new(found.sides[i], others):
-            others.append(found.sides[i])
-            among[i] = True
-    return among
+def _all_of(parts: Places, wholes: Places) -> Windows:
+    return Windows(parts, wholes, np.repeat(ALL, len(parts), axis=0))
 
 
-def _those(found: Near, chosen: NDArray[np.bool_]) -> Near:
-    return Near(found.part[chosen], found.whole[chosen], found.sides[chosen])
+def _those(found: Windows, chosen: NDArray[np.bool_] | Places | slice) -> Windows:
+    return Windows(found.part[chosen], found.whole[chosen], found.sides[chosen])
 
 
-def _joined(one: Near, other: Near) -> Near:
+def _joined(one: Windows, other: Windows) -> Windows:
     part, whole = np.concatenate([one.part, other.part]), np.concatenate([one.whole, other.whole])
-    return Near(part, whole, np.concatenate([one.sides, other.sides]))
-
-
-def _is_new(sides: Floats, others: Sequence[Floats]) -> bool:
-    return all(float(np.abs(sides - other).max()) > _SAME_PLACE for other in others)
+    return Windows(part, whole, np.concatenate([one.sides, other.sides]))

@@ -1,4 +1,8 @@
-"""Where in a picture another one lies: Gauss-Newton over a window's sides, coarse to fine, many at once."""
+"""Where in a picture another one lies: Gauss-Newton over a window's sides, coarse to fine, many at once.
+
+Slopes are the mean of both pictures' (Benhimane and Malis 2004, "efficient second-order minimization"): with
+one picture's alone, thick lines that do not meet yet keep a window where it is.
+"""
 
 from typing import NamedTuple
 
@@ -10,8 +14,14 @@ ALL: Floats = np.array([[0.0, 1.0, 0.0, 1.0]], dtype=np.float32)
 """All of a picture, shape (1, 4)."""
 _MAX_CUT = 0.16
 """Of a side: a crop by 14 % and what may be wrong with its place."""
-_MIN_GAIN = 0.002
-"""Of correlation in one step, below which a place is found."""
+_MIN_GAIN = 0.05
+"""Of what is missing from a correlation of 1, in one step."""
+_MIN_MOVE = 0.05
+"""Of a side, in pixels compared, below which a place is found."""
+_RIM = 2
+"""Pixels at each side that say nothing of where to move: a window's are mixed with what lies outside."""
+_MAX_STALLED = 3
+"""Steps in a row that gain less, after which a place is found: the first one may have gone too far."""
 
 
 class Placed(NamedTuple):
@@ -21,8 +31,6 @@ class Placed(NamedTuple):
     """Shape (n, 4), where they fit best."""
     fits: Floats
     """Shape (n,), correlations there."""
-    unmoved: Floats
-    """Shape (n,), those where they began."""
 
 
 def place(parts: Floats, wholes: Floats, sides: Floats, num: int, max_steps: int) -> Placed:
@@ -33,21 +41,27 @@ def place(parts: Floats, wholes: Floats, sides: Floats, num: int, max_steps: int
         wholes: The same of the pictures in which they may lie.
         sides: Shape (n, 4), left, right, top, bottom as shares of the whole: where to begin.
         num: Compared are so many pixels squared.
-        max_steps: After which windows stay where they were best; before, when none gains any more.
+        max_steps: After which windows stay where they were best; before, when they gain no more.
     """
-    best, fits = sides, np.full(len(sides), -1.0, dtype=np.float32)
-    unmoved = fits
+    best, fits = sides.copy(), np.full(len(sides), -1.0, dtype=np.float32)
     ours = cut(parts, np.broadcast_to(ALL, sides.shape), num)
+    going, stalled = np.arange(len(sides)), np.zeros(len(sides), dtype=np.intp)
     for step in range(max_steps):
         theirs = cut(wholes, sides, num)
         found = correlations(ours, theirs)
-        unmoved = unmoved if step else found
-        gained = found - fits
-        best, fits = np.where(gained[:, None] > 0, sides, best), np.maximum(found, fits)
-        if step == max_steps - 1 or gained.max() < _MIN_GAIN:
+        gained = found - fits[going]
+        better = gained > 0
+        stalled = np.where(gained < _MIN_GAIN * (1.0 - fits[going]), stalled + 1, 0)
+        best[going[better]], fits[going[better]] = sides[better], found[better]
+        on = stalled < _MAX_STALLED
+        if step == max_steps - 1 or not on.any():
             break
-        sides = _moved(ours, theirs, sides)
-    return Placed(best, fits, unmoved)
+        moved = sides.copy()
+        moved[on] = _moved(ours[on], theirs[on], sides[on])
+        on = np.abs(moved - sides).max(axis=1) * num > _MIN_MOVE
+        ours, wholes, sides = ours[on], wholes[on], moved[on]
+        going, stalled = going[on], stalled[on]
+    return Placed(best, fits)
 
 
 def cut(pictures: Floats, sides: Floats, num: int) -> Floats:
@@ -58,11 +72,15 @@ def cut(pictures: Floats, sides: Floats, num: int) -> Floats:
     return windows
 
 
-def halved(pictures: Floats) -> Floats:
-    """Half as many pixels a side, shape (n, height / 2, width / 2)."""
-    rows = pictures[:, ::2] + pictures[:, 1::2]
-    half: Floats = np.asarray((rows[:, :, ::2] + rows[:, :, 1::2]) / 4, dtype=np.float32)
-    return half
+def laid_over(parts: Floats, wholes: Floats, sides: Floats, num: int) -> tuple[Floats, Floats]:
+    """What parts and windows show but for a rim, shape (n, num, num) each, to be compared pixel by pixel.
+
+    A line that a crop has just cut off would still show at the rim of the window.
+    """
+    size = np.repeat(sides[:, 1::2] - sides[:, ::2], 2, axis=1)
+    rim = np.array([_RIM / num, -_RIM / num] * 2, dtype=np.float32)
+    inner: Floats = np.repeat(ALL + rim, len(sides), axis=0)
+    return cut(parts, inner, num), cut(wholes, sides + rim * size, num)
 
 
 def correlations(ours: Floats, theirs: Floats) -> Floats:
@@ -91,14 +109,15 @@ def _weights(spans: Floats, num: int, size: int) -> Floats:
 def _moved(ours: Floats, theirs: Floats, sides: Floats) -> Floats:
     """One step: how far each side has to go for `theirs` to become `ours`."""
     num = ours.shape[1]
-    down, right_of = np.gradient(theirs, axis=(1, 2))
-    at = ((np.arange(num) + 0.5) / num).astype(np.float32)
+    a, b = (each - each.mean(axis=(1, 2), keepdims=True) for each in (ours, theirs))
+    a *= b.std(axis=(1, 2), keepdims=True) / (a.std(axis=(1, 2), keepdims=True) + 1e-6)
+    inner = slice(_RIM, -_RIM)
+    down, right_of = (each[:, inner, inner] for each in np.gradient((a + b) / 2, axis=(1, 2)))
+    at = ((np.arange(num) + 0.5) / num).astype(np.float32)[inner]
     slopes = np.stack(
         [right_of * (1 - at), right_of * at, down * (1 - at)[:, None], down * at[:, None]], axis=1
     ).reshape(len(ours), 4, -1)
-    a, b = (each - each.mean(axis=(1, 2), keepdims=True) for each in (ours, theirs))
-    gain = a.std(axis=(1, 2), keepdims=True) / (b.std(axis=(1, 2), keepdims=True) + 1e-6)
-    error = (a / (gain + 1e-6) - b).reshape(len(ours), -1, 1)
+    error = (a - b)[:, inner, inner].reshape(len(ours), -1, 1)
     normal = slopes @ slopes.transpose(0, 2, 1)
     damped = normal + np.eye(4, dtype=np.float32) * (
         1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-6

@@ -5,7 +5,7 @@ as alike as their product. Of the picture that may contain the other one, 81 win
 sides are cut by 2, 7 or 12 %, so that some window has each side of a crop by up to 14 % to within 2.5 %. How
 much such a remainder costs depends on the picture, little on a photograph and much on a table, so each has a
 bound of its own: how alike its windows are to one that is off by as much. That misses few, but takes some
-charts and tables for each other: placing.py and likeness.py look closer.
+charts and tables for each other: windows.py, placing.py and likeness.py look closer.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,19 +21,20 @@ from PIL import Image
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
 
-SIDE = 64
-"""Pictures are printed from so many grey pixels squared, stretched to a square."""
+SIDE = 128
+"""Pictures are kept as so many grey pixels squared, stretched to a square."""
 CUTS = (0.02, 0.07, 0.12)
 FLAT = 10
 """Range of grey, of 255, below which nothing is drawn; JPEG alone gives less, a thin line more."""
 
+_HALF = SIDE // 2
+"""They are printed from so many."""
 _LOW = 8
 _REST = 0.025
 """What a crop may be off its window: half of the step between cuts."""
 _NOISE = 0.04
 """Likeness that JPEG of quality 30 and the rounding of a crop's sides to pixels cost beside that."""
 _MIN_BOUND, _MAX_BOUND = 0.6, 0.92
-_FINE_BOUND, _NUM_FINE = 0.82, 12
 _BLOCK = 16
 _PAIRS = [(start, 1.0 - end) for start in CUTS for end in CUTS]
 _MIDDLE = [(0.07, 0.93)] + [(0.07 + a, 0.93 + b) for a in (-_REST, _REST) for b in (-_REST, _REST)]
@@ -43,18 +44,18 @@ class Prints(NamedTuple):
     """Those of many pictures."""
 
     greys: NDArray[np.uint8]
-    """Shape (n, 64, 64)."""
+    """Shape (n, 128, 128)."""
     lows: Floats
     """Shape (n, 63): cosines of whole pictures but the mean; zeros where nothing is drawn."""
+    aspects: Floats
+    """Shape (n,): width / height, before stretching."""
 
 
 class Near(NamedTuple):
-    """Likely windows: a pair of pictures has several; all arrays have their number as first side."""
+    """Pairs of pictures, each once: places of the one and of the other, both of shape (n,)."""
 
     part: Places
     whole: Places
-    sides: Floats
-    """Shape (n, 4): left, right, top, bottom as shares of the whole."""
 
 
 def prints_of(paths: Sequence[Path], pool: ThreadPoolExecutor) -> Prints:
@@ -64,19 +65,21 @@ def prints_of(paths: Sequence[Path], pool: ThreadPoolExecutor) -> Prints:
         OSError: One cannot be read.
     """
     greys = np.zeros((len(paths), SIDE, SIDE), dtype=np.uint8)
-    for i, grey in enumerate(pool.map(_grey, paths)):
-        greys[i] = grey
+    aspects = np.ones(len(paths), dtype=np.float32)
+    for i, (grey, aspect) in enumerate(pool.map(_grey, paths)):
+        greys[i], aspects[i] = grey, aspect
     lows = np.zeros((len(paths), _LOW * _LOW - 1), dtype=np.float32)
     for start in range(0, len(paths), 256):
         lows[start : start + 256] = _cosines(greys[start : start + 256], ((0.0, 1.0),))[:, 0]
     lows[np.ptp(greys, axis=(1, 2)) < FLAT] = 0.0
-    return Prints(greys, lows)
+    return Prints(greys, lows, aspects)
 
 
-def _grey(path: Path) -> NDArray[np.uint8]:
+def _grey(path: Path) -> tuple[NDArray[np.uint8], float]:
     with Image.open(path) as picture:
+        aspect = picture.width / picture.height
         picture.draft("L", (2 * SIDE, 2 * SIDE))  # a JPEG file is decoded no larger than needed
-        return np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
+        return np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)), aspect
 
 
 def near(
@@ -96,12 +99,17 @@ def near(
             for start in range(0, len(those_wholes), _BLOCK):
                 yield those_parts, those_wholes[start : start + _BLOCK]
 
-    none = Near(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, 4), np.float32))
-    found = [none, *pool.map(lambda block: _near(parts, wholes, *block), blocks())]
-    part, whole = (np.concatenate([each[k] for each in found]) for k in (0, 1))
-    sides = np.concatenate([each.sides for each in found])
-    first = np.unique(np.column_stack([part, whole, sides]), axis=0, return_index=True)[1]
-    return Near(part[first], whole[first], sides[first])
+    none = np.zeros(0, np.intp)
+    found = [Near(none, none), *pool.map(lambda block: _near(parts, wholes, *block), blocks())]
+    each = np.unique(np.concatenate([np.column_stack(pairs) for pairs in found]), axis=0)
+    return Near(each[:, 0], each[:, 1])
+
+
+def halved(greys: NDArray[np.uint8]) -> Floats:
+    """Half as many pixels a side, from shape (n, 128, 128) to (n, 64, 64)."""
+    rows = greys[:, ::2].astype(np.uint16) + greys[:, 1::2]
+    half: Floats = (rows[:, :, ::2] + rows[:, :, 1::2]).astype(np.float32) * np.float32(0.25)
+    return half
 
 
 def _near(parts: Prints, wholes: Prints, those_parts: Places, those_wholes: Places) -> Near:
@@ -109,29 +117,13 @@ def _near(parts: Prints, wholes: Prints, those_parts: Places, those_wholes: Plac
     windows = _cosines(greys, _PAIRS)
     likenesses = (windows.reshape(-1, windows.shape[2]) @ lows.T).reshape(*windows.shape[:2], -1)
     both_flat = np.logical_not(np.logical_or.outer(wholes.lows[those_wholes].any(axis=1), lows.any(axis=1)))
-    bounds = _bounds(greys)
-    i, j = np.nonzero((likenesses.max(axis=1) >= bounds[:, None]) | both_flat)
-    pair, window = _likely_windows(likenesses[i, :, j], bounds[i])
-    spans = np.array(_PAIRS, dtype=np.float32)
-    sides = np.concatenate([spans[window % len(_PAIRS)], spans[window // len(_PAIRS)]], axis=1)
-    return Near(those_parts[j[pair]], those_wholes[i[pair]], sides)
-
-
-def _likely_windows(likenesses: Floats, bounds: Floats) -> tuple[Places, Places]:
-    """Rows and windows: the most similar ones for each upper and each left side, since tables repeat.
-
-    Fine structure makes a window's neighbours poor guides: such pictures get more of the most similar ones.
-    """
-    num = len(CUTS)
-    windows = np.arange(num**4).reshape((num,) * 4)  # top, bottom, left, right
-    chosen = np.zeros(likenesses.shape, dtype=bool)
-    rows = np.arange(len(likenesses))
-    for those in (*windows.reshape(num, -1), *windows.transpose(2, 0, 1, 3).reshape(num, -1)):
-        chosen[rows, those[likenesses[:, those].argmax(axis=1)]] = True
-    fine = rows[bounds < _FINE_BOUND]
-    chosen[fine[:, None], np.argpartition(-likenesses[fine], _NUM_FINE, axis=1)[:, :_NUM_FINE]] = True
-    row, window = np.nonzero(chosen)
-    return row, window
+    best = likenesses.max(axis=1)
+    bounds = np.ones(len(greys), dtype=np.float32)
+    likely = best.max(axis=1) >= _MIN_BOUND  # of most pictures none is
+    if likely.any():
+        bounds[likely] = _bounds(greys[likely])
+    i, j = np.nonzero((best >= bounds[:, None]) | both_flat)
+    return Near(those_parts[j], those_wholes[i])
 
 
 def _bounds(greys: NDArray[np.uint8]) -> Floats:
@@ -148,8 +140,8 @@ def _cosines(greys: NDArray[np.uint8], pairs: Sequence[tuple[float, float]]) -> 
 
     All windows at once, since cutting, averaging and transforming are linear.
     """
-    operator = _operator(tuple(pairs)).reshape(-1, SIDE)  # pairs times cosines
-    both = operator @ greys.astype(np.float32) @ operator.T
+    operator = _operator(tuple(pairs)).reshape(-1, _HALF)  # pairs times cosines
+    both = operator @ halved(greys) @ operator.T
     num = len(pairs)
     flat = both.reshape(-1, num, _LOW, num, _LOW).transpose(0, 1, 3, 2, 4).reshape(len(greys), num * num, -1)
     rest = flat[:, :, 1:]
@@ -160,14 +152,15 @@ def _cosines(greys: NDArray[np.uint8], pairs: Sequence[tuple[float, float]]) -> 
 @cache
 def _operator(pairs: tuple[tuple[float, float], ...]) -> Floats:
     """Shape (pairs, 8, 64): for each span, area averages to 64 samples, then their 8 lowest cosines."""
-    sample = np.arange(SIDE)
-    cosines = np.array([np.cos(np.pi * (sample + 0.5) * k / SIDE) for k in range(_LOW)])
-    return np.stack([cosines @ _averages(*pair) for pair in pairs]).astype(np.float32)
+    sample = np.arange(_HALF)
+    cosines = np.array([np.cos(np.pi * (sample + 0.5) * k / _HALF) for k in range(_LOW)])
+    return np.stack([cosines @ averages(*pair, _HALF) for pair in pairs]).astype(np.float32)
 
 
-def _averages(start: float, end: float) -> NDArray[np.float64]:
-    edges = np.linspace(start * SIDE, end * SIDE, SIDE + 1)
-    pixels = np.arange(SIDE)
+def averages(start: float, end: float, num: int) -> NDArray[np.float64]:
+    """Shape (num, 64): of a span of 64 pixels, area averages."""
+    edges = np.linspace(start * _HALF, end * _HALF, num + 1)
+    pixels = np.arange(_HALF)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     averages: NDArray[np.float64] = np.clip(overlap, 0.0, None) / (edges[1] - edges[0])
     return averages

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from spica.artifacts.types import Gold, PromptRow
 from spica.artifacts.types import Image as Picture
@@ -54,6 +54,41 @@ def plot(bend: int = 0) -> Image.Image:
     draw.line([(160, 0), (160, 240)], fill="black", width=2)
     curve = [(x, 152 - 0.2 * x - bend * np.sin(x / 30)) for x in range(0, 321, 4)]
     draw.line(curve, fill=(42, 75, 215))
+    return picture
+
+
+def page() -> Image.Image:
+    picture = Image.new("RGB", (482, 288), "white")
+    draw = ImageDraw.Draw(picture)
+    for i in range(12):
+        words = " ".join(str((17 + 5 * i + 3 * k) ** 3 % 99_991) for k in range(11))
+        draw.text((12, 12 + 22 * i), words, fill="black", font=ImageFont.load_default(14))
+    return picture
+
+
+def bars() -> Image.Image:
+    picture = Image.new("RGB", (550, 416), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.line([(40, 20), (40, 376), (530, 376)], fill="black", width=2)
+    for i, height in enumerate((330, 325, 153, 266, 216, 151, 101)):
+        draw.rectangle([45 + i * 67, 376 - height, 97 + i * 67, 375], fill=(183, 190, 196))
+        draw.text((45 + i * 67, 362 - height), str(height), fill="black")
+        draw.text((45 + i * 67, 381), str(2003 + 7 * i), fill="black")
+    return picture
+
+
+def hair_lines() -> Image.Image:
+    picture = Image.new("RGB", (270, 366), "white")
+    draw = ImageDraw.Draw(picture)
+    for line in (
+        (86, 27, 185, 82),
+        (86, 27, 94, 310),
+        (133, 46, 94, 310),
+        (121, 64, 185, 82),
+        (185, 82, 94, 310),
+    ):
+        draw.line(line, fill="black")
+    draw.text((130, 50), "B", fill="black")
     return picture
 
 
@@ -155,14 +190,79 @@ def test_a_cropped_table_is_found_though_its_rows_repeat(world: World) -> None:
     assert hits(world.find()) == [("q0", "mathverse/m0", "words and picture")]
 
 
+def test_a_page_whose_first_line_is_cut_is_not_taken_for_one_that_lies_a_line_lower(world: World) -> None:
+    world.test("What is the mean?", page())
+    world.train("What is the mean?", page().crop((5, 24, 466, 262)))
+    assert hits(world.find()) == [("q0", "mathverse/m0", "words and picture")]
+
+
+def test_hair_lines_are_found(world: World) -> None:
+    world.test("Find x.", hair_lines())
+    world.train("Find x.", compressed(hair_lines().crop((16, 29, 257, 339)), quality=50))
+    assert hits(world.find()) == [("q0", "mathverse/m0", "words and picture")]
+
+
+def test_hair_lines_lie_upon_each_other_though_one_picture_is_scaled_up_more(tmp_path: Path) -> None:
+    hair_lines().save(tmp_path / "whole.png")
+    compressed(hair_lines().crop((16, 29, 257, 339)), quality=50).save(tmp_path / "part.png")
+    sides = np.array([[16 / 270, 257 / 270, 29 / 366, 339 / 366]], dtype=np.float32)
+    assert likeness(tmp_path / "part.png", tmp_path / "whole.png", sides).block_correlation > 0.97
+
+
+@pytest.mark.parametrize(
+    ("box", "size", "found"),
+    [
+        ((0, 0, 320, 240), (160, 120), True),
+        ((20, 14, 305, 230), (143, 108), True),
+        ((0, 0, 320, 240), (240, 240), True),
+        ((20, 14, 305, 230), (216, 216), False),
+    ],
+    ids=["half of the size", "cropped, half of the size", "stretched", "cropped and stretched"],
+)
+def test_a_crop_keeps_its_proportions_and_all_of_a_picture_may_be_stretched(
+    world: World, box: tuple[int, int, int, int], size: tuple[int, int], found: bool
+) -> None:
+    world.test("Find x.", triangle())
+    world.train("Find x.", triangle().crop(box).resize(size))
+    assert bool(world.find().hits) == found
+
+
 def test_a_window_is_moved_to_where_the_part_lies() -> None:
     whole = np.asarray(triangle().convert("L").resize((64, 64)), dtype=np.float32)
     part = np.asarray(triangle().convert("L").resize((64, 64), box=(16, 24, 304, 228)), dtype=np.float32)
-    sides, fits, _ = place(
-        part[None], whole[None], np.array([[0.07, 0.93, 0.07, 0.93]], dtype=np.float32), 48, 8
-    )
+    start = np.array([[0.07, 0.93, 0.07, 0.93]], dtype=np.float32)
+    sides, fits = place(part[None], whole[None], start, 48, 8)
     assert sides[0] == pytest.approx([0.05, 0.95, 0.1, 0.95], abs=0.01)
     assert fits[0] > 0.9
+
+
+@pytest.mark.parametrize("off", [(0, 0, 0, 0), (0, 0, 0.004, -0.008), (-0.01, 0.008, 0.008, -0.01)])
+@pytest.mark.parametrize(
+    "box", [(11, 23, 538, 382), (39, 17, 543, 397)], ids=["axes inside", "an axis at the rim"]
+)
+def test_bars_with_thin_axes_are_met_from_a_percent_away(
+    box: tuple[int, int, int, int], off: tuple[float, ...]
+) -> None:
+    whole, part = (
+        np.asarray(picture.convert("L").resize((128, 128), Image.Resampling.BILINEAR), dtype=np.float32)
+        for picture in (bars(), compressed(bars().crop(box), quality=60))
+    )
+    place_of_it = np.array([box[0] / 550, box[2] / 550, box[1] / 416, box[3] / 416], dtype=np.float32)
+    start = place_of_it + np.array(off, dtype=np.float32)
+    sides, _ = place(part[None], whole[None], start[None], 96, 8)
+    assert sides[0] == pytest.approx(place_of_it, abs=0.0015)
+
+
+def test_where_a_part_lies_does_not_depend_on_what_is_placed_beside_it() -> None:
+    whole, other = (
+        np.asarray(each().convert("L").resize((64, 64)), dtype=np.float32) for each in (triangle, chart)
+    )
+    part = np.asarray(triangle().convert("L").resize((64, 64), box=(16, 24, 304, 228)), dtype=np.float32)
+    start = np.array([[0.07, 0.93, 0.07, 0.93]], dtype=np.float32)
+    alone = place(part[None], whole[None], start, 48, 8)
+    beside = place(np.stack([other, part]), np.stack([other, whole]), np.repeat(start, 2, axis=0), 48, 8)
+    assert beside.sides[1] == pytest.approx(alone.sides[0], abs=1e-6)
+    assert beside.fits[1] == pytest.approx(alone.fits[0], abs=1e-6)
 
 
 @pytest.mark.parametrize(("bend", "same"), [(0, True), (3, False)])

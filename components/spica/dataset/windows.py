@@ -1,0 +1,113 @@
+"""Where in a picture another one may lie: all windows of a grid are tried, at 32 pixels squared.
+
+Each side is cut by 1, 4, 7, 10 or 13 %, so that one of the 625 windows has each side of a crop by up to 14 %
+to within 1.5 %, half of such a pixel. Only those of the part's proportions are tried, and the one that is
+nearly all, since a whole picture may have been stretched. placing.py takes it from there.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spica.dataset.prints import Floats, Near, Places, Prints, averages, halved
+
+MIN_CORRELATION = 0.6
+MAX_WINDOWS, MAX_LOSS = 8, 0.04
+"""Of a pair that are looked at closer, and by how much worse than the best one they may fit, beside what that
+one itself leaves: lines of print repeat, and along a line a window fits everywhere."""
+
+_CUTS = (0.01, 0.04, 0.07, 0.10, 0.13)
+_SPANS = [(start, 1.0 - end) for start in _CUTS for end in _CUTS]
+_SIDES = np.array([(*across, *down) for across in _SPANS for down in _SPANS], dtype=np.float32)
+_NUM = 32
+_MIN_VARIANCE = 0.01
+"""Of grey squared, below which nothing is drawn in a window; three letters on a white page have more."""
+_MAX_STRETCH = 0.13
+"""A logarithm: twice what a window may be off, 0.035 a direction, and what matching.py allows."""
+
+
+class Windows(NamedTuple):
+    """Windows of wholes in which parts may lie; a pair may have several. All arrays have one length."""
+
+    part: Places
+    whole: Places
+    sides: Floats
+    """Shape (n, 4): left, right, top, bottom as shares of the whole."""
+
+
+def windows(parts: Prints, wholes: Prints, pairs: Near, pool: ThreadPoolExecutor) -> Windows:
+    """The likely ones of each pair; none where nothing fits."""
+    order = np.argsort(pairs.whole, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(pairs.whole[order])) + 1)
+
+    def group(those: Places) -> tuple[Places, Places]:  # of one whole
+        ours, whole = pairs.part[those], pairs.whole[those[0]]
+        fits = _fits(halved(parts.greys[ours]), halved(wholes.greys[[whole]])[0])
+        stretched = stretch(_SIDES, parts.aspects[ours][:, None], wholes.aspects[whole]) > _MAX_STRETCH
+        stretched[:, 0] = False  # the one that is nearly all
+        row, window = _best(np.where(stretched, -1.0, fits))
+        return those[row], window
+
+    none = np.zeros(0, np.intp)
+    found = [(none, none), *pool.map(group, (each for each in groups if len(each)))]
+    row, window = (np.concatenate(each) for each in zip(*found, strict=True))
+    return Windows(pairs.part[row], pairs.whole[row], _SIDES[window])
+
+
+def stretch(sides: Floats, ours: Floats, theirs: Floats) -> Floats:
+    """Shape (n,): by how much a window, shape (n, 4), is stretched to become the part, a logarithm.
+
+    Args:
+        sides: Windows.
+        ours: Aspects of the parts.
+        theirs: Those of the wholes.
+    """
+    across, down = sides[:, 1] - sides[:, 0], sides[:, 3] - sides[:, 2]
+    factors: Floats = np.abs(np.log(ours / theirs * down / across))
+    return factors
+
+
+def _fits(parts: Floats, whole: Floats) -> Floats:
+    """Shape (n, 625): correlations of each part, shape (n, 64, 64), with each window."""
+    all_of_it, rows = _averages()
+    looks = (all_of_it @ parts @ all_of_it.T).reshape(len(parts), -1)
+    looks -= looks.mean(axis=1, keepdims=True)
+    looks /= np.linalg.norm(looks, axis=1, keepdims=True) + 1e-3
+    cut = (rows @ (whole - whole.mean()) @ rows.T).reshape(len(_SPANS), _NUM, len(_SPANS), _NUM)
+    cut = cut.transpose(2, 0, 1, 3).reshape(len(_SIDES), -1)
+    variances = np.einsum("ij,ij->i", cut, cut) / cut.shape[1] - cut.mean(axis=1) ** 2
+    fits: Floats = (looks @ cut.T) / np.sqrt(np.maximum(variances, _MIN_VARIANCE) * cut.shape[1])
+    return fits
+
+
+def _best(fits: Floats) -> tuple[Places, Places]:
+    """Rows and windows: the best one, then the best of those that are no neighbours, while nearly as good."""
+    rows = np.arange(len(fits))
+    best = fits.max(axis=1)
+    least = np.maximum(MIN_CORRELATION, best - MAX_LOSS - (1.0 - best))
+    found = []
+    for _ in range(MAX_WINDOWS):
+        window = fits.argmax(axis=1)
+        good = fits[rows, window] >= least
+        found.append((rows[good], window[good]))
+        fits = np.where(_neighbours()[window], -1.0, fits)
+    row, window = (np.concatenate(each) for each in zip(*found, strict=True))
+    return row, window
+
+
+@cache
+def _neighbours() -> NDArray[np.bool_]:
+    """Shape (625, 625): no side is more than one cut apart."""
+    cuts = np.indices((len(_CUTS),) * 4).reshape(4, -1).T
+    near: NDArray[np.bool_] = np.abs(cuts[:, None] - cuts[None]).max(axis=2) <= 1
+    return near
+
+
+@cache
+def _averages() -> tuple[Floats, Floats]:
+    """Area averages of all of 64 pixels, shape (32, 64), and of each span, shape (spans times 32, 64)."""
+    rows = np.concatenate([averages(*span, _NUM) for span in _SPANS])
+    return averages(0.0, 1.0, _NUM).astype(np.float32), rows.astype(np.float32)
