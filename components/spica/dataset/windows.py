@@ -1,8 +1,8 @@
 """Where in a picture another one may lie: all windows of a grid are tried, at 32 pixels squared.
 
 Each side is cut by 1, 4, 7, 10 or 13 %, so that one of the 625 windows has each side of a crop by up to 14 %
-to within 1.5 %, half of such a pixel. Only those of the part's proportions are tried, and the one that is
-nearly all, since a whole picture may have been stretched. placing.py takes it from there.
+to within 1.5 %, half of such a pixel. Only those of the part's proportions count. placing.py takes it
+from there.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +23,12 @@ _CUTS = (0.01, 0.04, 0.07, 0.10, 0.13)
 _SPANS = [(start, 1.0 - end) for start in _CUTS for end in _CUTS]
 _SIDES = np.array([(*across, *down) for across in _SPANS for down in _SPANS], dtype=np.float32)
 _NUM = 32
+_MAX_STRETCH = 0.13
+"""A logarithm: 0.07 that a window may be off, 0.035 a direction, and as much again for rounding and slack."""
+_MAX_RATIO = float(np.log(0.98 / 0.74)) + _MAX_STRETCH
+"""Of proportions of two pictures, a logarithm: the one is cut in one direction only."""
 _MIN_VARIANCE = 0.01
 """Of grey squared, below which nothing is drawn in a window; three letters on a white page have more."""
-_MAX_STRETCH = 0.13
-"""A logarithm: twice what a window may be off, 0.035 a direction, and what matching.py allows."""
 
 
 class Windows(NamedTuple):
@@ -40,6 +42,8 @@ class Windows(NamedTuple):
 
 def windows(parts: Prints, wholes: Prints, pairs: Near, pool: ThreadPoolExecutor) -> Windows:
     """The likely ones of each pair; none where nothing fits."""
+    ratios = np.abs(np.log(parts.aspects[pairs.part] / wholes.aspects[pairs.whole]))
+    pairs = Near(*(each[ratios < _MAX_RATIO] for each in pairs))
     order = np.argsort(pairs.whole, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(pairs.whole[order])) + 1)
 
@@ -47,7 +51,6 @@ def windows(parts: Prints, wholes: Prints, pairs: Near, pool: ThreadPoolExecutor
         ours, whole = pairs.part[those], pairs.whole[those[0]]
         fits = _fits(halved(parts.greys[ours]), halved(wholes.greys[[whole]])[0])
         stretched = stretch(_SIDES, parts.aspects[ours][:, None], wholes.aspects[whole]) > _MAX_STRETCH
-        stretched[:, 0] = False  # the one that is nearly all
         row, window = _best(np.where(stretched, -1.0, fits))
         return those[row], window
 
