@@ -187,9 +187,9 @@ class Server:
         text = body["messages"][-1]["content"]
         sequence = Sequence(answer(self._manner, text, body["seed"]), text, 100 + len(text) // 4)
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await stream.prepare(request)
-        self._engine.add(sequence)
         try:
+            await stream.prepare(request)
+            self._engine.add(sequence)
             await self._stream(stream, sequence, is_counting)
         except ConnectionError:
             pass  # whoever asked has gone
