@@ -5,10 +5,10 @@ VENV  := .venv/bin
 # Without bytecode every process compiles torch and vLLM anew (10 s each).
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup-system setup run serve tables study test test-unit check base lock golden clean images images-complete \
-	cluster cluster-down test-cluster test-cluster-full bench-distill bench-decontaminate bench-score
+	cluster cluster-programs cluster-down test-cluster test-cluster-full bench-distill bench-decontaminate bench-score
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
 
 setup-system:  ## install what must come from the system (apt, as root)
 	@.ci/setup-system
@@ -39,6 +39,9 @@ check: setup  ## ruff, mypy, import contracts, recipes, golden files: what CI ch
 
 cluster: setup  ## a real Kubernetes with KFP, Kueue, KServe and 64 simulated GPUs on this machine (as root)
 	@PYTHONPATH=tests/cluster $(VENV)/python -m bed up
+
+cluster-programs: setup  ## only build what that Kubernetes is made of: half an hour of two cores, once
+	@PYTHONPATH=tests/cluster $(VENV)/python -m bed build
 
 cluster-down: setup  ## take it down again, whatever state it is in
 	@PYTHONPATH=tests/cluster $(VENV)/python -m bed down
