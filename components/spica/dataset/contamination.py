@@ -31,7 +31,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from spica.artifacts.types import PromptRow
-from spica.dataset.matching import Asked, like_pairs, read, same
+from spica.dataset.matching import Asked, read, same
 from spica.dataset.prints import Places
 from spica.dataset.words import LONG, Likely, WordIndex, Words, containment, same_content, words_of
 
@@ -169,8 +169,7 @@ class _Pictures:
         if our_paths and their_paths:
             ours = read([images / path for path in our_paths], pool)
             theirs = read([test_images / path for path in their_paths], pool)
-            found = like_pairs(ours, theirs, *self._asked(rows, texts), pool)
-            for (i, j), correlation in same(ours, theirs, found, pool).items():
+            for (i, j), correlation in same(ours, theirs, *self._asked(rows, texts), pool).items():
                 self._same[i][j] = correlation
 
     def places(self, test: PromptRow) -> set[int]:

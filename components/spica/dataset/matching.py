@@ -43,16 +43,6 @@ Pair = tuple[int, int]
 """The place of one of ours and of one of theirs."""
 
 
-class Candidate(NamedTuple):
-    """Two pictures that may be one."""
-
-    pair: Pair
-    turned: bool
-    """Theirs lies in ours, not the other way round."""
-    sides: Floats
-    """Shape (4,), where the part may lie in the whole."""
-
-
 class Pictures(NamedTuple):
     """Picture files and their prints."""
 
@@ -69,10 +59,10 @@ def read(paths: Sequence[Path], pool: ThreadPoolExecutor) -> Pictures:
     return Pictures(list(paths), prints_of(paths, pool))
 
 
-def like_pairs(
+def same(
     ours: Pictures, theirs: Pictures, by_theirs: Asked, by_ours: Asked, pool: ThreadPoolExecutor
-) -> list[Candidate]:
-    """Pairs that may be one picture.
+) -> Mapping[Pair, float]:
+    """Correlations of those pairs that are one picture, looked up as ours in theirs, then as theirs in ours.
 
     Args:
         ours: One set.
@@ -80,49 +70,44 @@ def like_pairs(
         by_theirs: What to compare, named such that each of theirs comes up rarely.
         by_ours: The same such that each of ours comes up rarely.
         pool: Where it is computed.
-    """
-    candidates: list[Candidate] = []
-    for turned, parts, wholes, asked in (
-        (False, ours.prints, theirs.prints, by_theirs),
-        (True, theirs.prints, ours.prints, ((b, a) for a, b in by_ours)),
-    ):
-        pairs = near(parts, wholes, asked, pool)
-        flat = ~parts.lows[pairs.part].any(axis=1)  # where nothing is drawn colours alone can tell
-        found = windows(parts, wholes, Near(pairs.part[~flat], pairs.whole[~flat]), pool)
-        if not turned:
-            found = _joined(found, _uncropped(parts, wholes))
-        found = _joined(_placed(parts, wholes, found, pool), _all_of(pairs.part[flat], pairs.whole[flat]))
-        for part, whole, sides in zip(found.part.tolist(), found.whole.tolist(), found.sides, strict=True):
-            candidates.append(Candidate((whole, part) if turned else (part, whole), turned, sides))
-    return candidates
-
-
-def same(
-    ours: Pictures,
-    theirs: Pictures,
-    candidates: Sequence[Candidate],
-    pool: ThreadPoolExecutor,
-) -> Mapping[Pair, float]:
-    """Correlations of those pairs that are one picture.
 
     Raises:
         OSError: A picture cannot be read any more.
     """
+    pairs = near(ours.prints, theirs.prints, by_theirs, pool)
+    uncropped = _uncropped(ours.prints, theirs.prints)
+    found = _same(ours, theirs, _likely(ours.prints, theirs.prints, pairs, pool, uncropped), pool)
+    pairs = near(theirs.prints, ours.prints, ((b, a) for a, b in by_ours), pool)
+    new = [pair not in found for pair in zip(pairs.whole.tolist(), pairs.part.tolist(), strict=True)]
+    pairs = Near(*(each[np.array(new, dtype=bool)] for each in pairs))
+    turned = _same(theirs, ours, _likely(theirs.prints, ours.prints, pairs, pool), pool)
+    return found | {(whole, part): correlation for (part, whole), correlation in turned.items()}
+
+
+def _likely(
+    parts: Prints, wholes: Prints, pairs: Near, pool: ThreadPoolExecutor, *others: Windows
+) -> Windows:
+    """Windows, of those pairs and others, that may show what the part shows."""
+    flat = ~parts.lows[pairs.part].any(axis=1)  # where nothing is drawn colours alone can tell
+    found = windows(parts, wholes, Near(pairs.part[~flat], pairs.whole[~flat]), pool)
+    found = _placed(parts, wholes, _joined(found, *others), pool)
+    return _joined(found, _all_of(pairs.part[flat], pairs.whole[flat]))
+
+
+def _same(parts: Pictures, wholes: Pictures, likely: Windows, pool: ThreadPoolExecutor) -> dict[Pair, float]:
+    """Correlations, by part and whole, of those windows that show what the part shows."""
     found: dict[Pair, float] = {}
 
-    def compare(candidate: Candidate) -> None:
-        if candidate.pair in found:
+    def compare(i: int) -> None:
+        pair = int(likely.part[i]), int(likely.whole[i])
+        if pair in found:
             return
-        part, whole = ours.paths[candidate.pair[0]], theirs.paths[candidate.pair[1]]
-        if candidate.turned:
-            part, whole = whole, part
-        like = likeness(part, whole, candidate.sides[None])
+        like = likeness(parts.paths[pair[0]], wholes.paths[pair[1]], likely.sides[[i]])
         if like.same:
-            found[candidate.pair] = round(like.correlation, 3)
+            found[pair] = round(like.correlation, 3)
 
-    for turned in (False, True):  # most are ours cropped; each file is opened about once
-        those = sorted((one for one in candidates if one.turned == turned), key=lambda one: one.pair[::-1])
-        list(pool.map(compare, those))
+    order = np.lexsort((likely.part, likely.whole))  # each file is opened about once
+    list(pool.map(compare, order.tolist()))
     return found
 
 
@@ -238,6 +223,5 @@ def _those(found: Windows, chosen: NDArray[np.bool_] | Places | slice) -> Window
     return Windows(found.part[chosen], found.whole[chosen], found.sides[chosen])
 
 
-def _joined(one: Windows, other: Windows) -> Windows:
-    part, whole = np.concatenate([one.part, other.part]), np.concatenate([one.whole, other.whole])
-    return Windows(part, whole, np.concatenate([one.sides, other.sides]))
+def _joined(*several: Windows) -> Windows:
+    return Windows(*(np.concatenate(each) for each in zip(*several, strict=True)))

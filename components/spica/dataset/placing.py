@@ -44,11 +44,11 @@ def place(parts: Floats, wholes: Floats, sides: Floats, num: int, max_steps: int
         max_steps: After which windows stay where they were best; before, when they gain no more.
     """
     best, fits = sides.copy(), np.full(len(sides), -1.0, dtype=np.float32)
-    ours = cut(parts, np.broadcast_to(ALL, sides.shape), num)
+    ours = _centred(cut(parts, np.broadcast_to(ALL, sides.shape), num))
     going, stalled = np.arange(len(sides)), np.zeros(len(sides), dtype=np.intp)
     for step in range(max_steps):
-        theirs = cut(wholes, sides, num)
-        found = correlations(ours, theirs)
+        theirs = _centred(cut(wholes, sides, num))
+        found = _cosines(ours, theirs)
         gained = found - fits[going]
         better = gained > 0
         stalled = np.where(gained < _MIN_GAIN * (1.0 - fits[going]), stalled + 1, 0)
@@ -85,39 +85,58 @@ def laid_over(parts: Floats, wholes: Floats, sides: Floats, num: int) -> tuple[F
 
 def correlations(ours: Floats, theirs: Floats) -> Floats:
     """Shape (n,), of the pixels of pictures of shape (n, height, width)."""
-    a, b = (each - each.mean(axis=(1, 2), keepdims=True) for each in (ours, theirs))
-    found: Floats = (a * b).sum(axis=(1, 2)) / np.sqrt(
-        (a * a).sum(axis=(1, 2)) * (b * b).sum(axis=(1, 2)) + 1e-6
+    return _cosines(_centred(ours), _centred(theirs))
+
+
+def _centred(pictures: Floats) -> Floats:
+    centred: Floats = pictures - pictures.mean(axis=(1, 2), keepdims=True)
+    return centred
+
+
+def _cosines(ours: Floats, theirs: Floats) -> Floats:
+    cosines: Floats = _products(ours, theirs) / np.sqrt(
+        _products(ours, ours) * _products(theirs, theirs) + 1e-6
     )
-    return found
+    return cosines
+
+
+def _products(ours: Floats, theirs: Floats) -> Floats:
+    products: Floats = np.einsum("nij,nij->n", ours, theirs)
+    return products
 
 
 def _weights(spans: Floats, num: int, size: int) -> Floats:
     """Shape (n, num, size): `num` samples between the ends of a span, each a triangle of its neighbours."""
     steps = (spans[:, 1] - spans[:, 0])[:, None] / num
-    centres = spans[:, :1] + (np.arange(num, dtype=np.float32) + 0.5) * steps
-    pixels = np.arange(size, dtype=np.float32) + 0.5
-    shares: Floats = np.asarray(pixels - centres[:, :, None], dtype=np.float32)
+    reach = np.maximum(steps, 1.0)
+    centres = (spans[:, :1] + (np.arange(num, dtype=np.float32) + 0.5) * steps) / reach
+    pixels = (np.arange(size, dtype=np.float32) + 0.5) / reach
+    shares: Floats = pixels[:, None] - centres[:, :, None]
     np.abs(shares, out=shares)  # in place: this is half of the time that placing takes
-    shares *= -1.0 / np.maximum(steps, 1.0)[:, :, None]
-    shares += 1.0
+    np.subtract(1.0, shares, out=shares)
     np.maximum(shares, 0.0, out=shares)
     shares /= shares.sum(axis=2, keepdims=True)
     return shares
 
 
 def _moved(ours: Floats, theirs: Floats, sides: Floats) -> Floats:
-    """One step: how far each side has to go for `theirs` to become `ours`."""
+    """One step: how far each side has to go for `theirs` to become `ours`, both centred."""
     num = ours.shape[1]
-    a, b = (each - each.mean(axis=(1, 2), keepdims=True) for each in (ours, theirs))
-    a *= b.std(axis=(1, 2), keepdims=True) / (a.std(axis=(1, 2), keepdims=True) + 1e-6)
-    inner = slice(_RIM, -_RIM)
-    down, right_of = (each[:, inner, inner] for each in np.gradient((a + b) / 2, axis=(1, 2)))
+    contrasts = np.sqrt(_products(theirs, theirs)) / (np.sqrt(_products(ours, ours)) + 1e-6)
+    scaled = ours * contrasts.astype(np.float32)[:, None, None]
+    both = scaled + theirs
+    both *= 0.25  # the mean of two, and a slope spans two pixels
+    inner, before, after = (slice(_RIM + step, num - _RIM + step) for step in (0, -1, 1))
+    across = both[:, inner, after] - both[:, inner, before]
+    down = both[:, after, inner] - both[:, before, inner]
     at = ((np.arange(num) + 0.5) / num).astype(np.float32)[inner]
-    slopes = np.stack(
-        [right_of * (1 - at), right_of * at, down * (1 - at)[:, None], down * at[:, None]], axis=1
-    ).reshape(len(ours), 4, -1)
-    error = (a - b)[:, inner, inner].reshape(len(ours), -1, 1)
+    slopes = np.empty((len(ours), 4, *across.shape[1:]), dtype=np.float32)
+    np.multiply(across, 1 - at, out=slopes[:, 0])
+    np.multiply(across, at, out=slopes[:, 1])
+    np.multiply(down, (1 - at)[:, None], out=slopes[:, 2])
+    np.multiply(down, at[:, None], out=slopes[:, 3])
+    slopes = slopes.reshape(len(ours), 4, -1)
+    error = (scaled - theirs)[:, inner, inner].reshape(len(ours), -1, 1)
     normal = slopes @ slopes.transpose(0, 2, 1)
     damped = normal + np.eye(4, dtype=np.float32) * (
         1e-3 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-6

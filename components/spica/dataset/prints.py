@@ -27,6 +27,10 @@ CUTS = (0.02, 0.07, 0.12)
 FLAT = 10
 """Range of grey, of 255, below which nothing is drawn; JPEG alone gives less, a thin line more."""
 
+MAX_RATIO = 1.51
+"""Of proportions: a crop by 13 % at both ends of one direction alone makes 1 / 0.74; rounding and what a
+window may be off beside that (windows.py)."""
+
 _HALF = SIDE // 2
 """They are printed from so many."""
 _LOW = 8
@@ -85,7 +89,7 @@ def _grey(path: Path) -> tuple[NDArray[np.uint8], float]:
 def near(
     parts: Prints, wholes: Prints, asked: Iterable[tuple[Places, Places]], pool: ThreadPoolExecutor
 ) -> Near:
-    """Pairs in which a window of the one picture is like the whole of the other.
+    """Pairs in which a window of the one picture is like the whole of the other, and has its proportions.
 
     Args:
         parts: What may be contained.
@@ -96,12 +100,21 @@ def near(
 
     def blocks() -> Iterator[tuple[Places, Places]]:
         for those_parts, those_wholes in asked:
+            those_parts = those_parts[np.argsort(parts.aspects[those_parts], kind="stable")]
+            those_wholes = those_wholes[np.argsort(wholes.aspects[those_wholes], kind="stable")]
+            aspects = parts.aspects[those_parts]
             for start in range(0, len(those_wholes), _BLOCK):
-                yield those_parts, those_wholes[start : start + _BLOCK]
+                block = those_wholes[start : start + _BLOCK]
+                first = np.searchsorted(aspects, wholes.aspects[block[0]] / MAX_RATIO)
+                last = np.searchsorted(aspects, wholes.aspects[block[-1]] * MAX_RATIO, "right")
+                if first < last:
+                    yield those_parts[first:last], block
 
     none = np.zeros(0, np.intp)
     found = [Near(none, none), *pool.map(lambda block: _near(parts, wholes, *block), blocks())]
     each = np.unique(np.concatenate([np.column_stack(pairs) for pairs in found]), axis=0)
+    ratios = np.abs(np.log(parts.aspects[each[:, 0]] / wholes.aspects[each[:, 1]]))
+    each = each[ratios < np.log(MAX_RATIO)]
     return Near(each[:, 0], each[:, 1])
 
 

@@ -25,8 +25,6 @@ _SIDES = np.array([(*across, *down) for across in _SPANS for down in _SPANS], dt
 _NUM = 32
 _MAX_STRETCH = 0.13
 """A logarithm: 0.07 that a window may be off, 0.035 a direction, and as much again for rounding and slack."""
-_MAX_RATIO = float(np.log(0.98 / 0.74)) + _MAX_STRETCH
-"""Of proportions of two pictures, a logarithm: the one is cut in one direction only."""
 _MIN_VARIANCE = 0.01
 """Of grey squared, below which nothing is drawn in a window; three letters on a white page have more."""
 
@@ -42,8 +40,6 @@ class Windows(NamedTuple):
 
 def windows(parts: Prints, wholes: Prints, pairs: Near, pool: ThreadPoolExecutor) -> Windows:
     """The likely ones of each pair; none where nothing fits."""
-    ratios = np.abs(np.log(parts.aspects[pairs.part] / wholes.aspects[pairs.whole]))
-    pairs = Near(*(each[ratios < _MAX_RATIO] for each in pairs))
     order = np.argsort(pairs.whole, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(pairs.whole[order])) + 1)
 
@@ -74,16 +70,25 @@ def stretch(sides: Floats, ours: Floats, theirs: Floats) -> Floats:
 
 
 def _fits(parts: Floats, whole: Floats) -> Floats:
-    """Shape (n, 625): correlations of each part, shape (n, 64, 64), with each window."""
-    all_of_it, rows = _averages()
-    looks = (all_of_it @ parts @ all_of_it.T).reshape(len(parts), -1)
-    looks -= looks.mean(axis=1, keepdims=True)
-    looks /= np.linalg.norm(looks, axis=1, keepdims=True) + 1e-3
-    cut = (rows @ (whole - whole.mean()) @ rows.T).reshape(len(_SPANS), _NUM, len(_SPANS), _NUM)
-    cut = cut.transpose(2, 0, 1, 3).reshape(len(_SIDES), -1)
-    variances = np.einsum("ij,ij->i", cut, cut) / cut.shape[1] - cut.mean(axis=1) ** 2
-    fits: Floats = (looks @ cut.T) / np.sqrt(np.maximum(variances, _MIN_VARIANCE) * cut.shape[1])
-    return fits
+    """Shape (n, 625): correlations of each part, shape (n, 64, 64), with each window.
+
+    No window is cut out: with D and A the averages of a span down and across, <look, D whole A'> is
+    <D' look, whole A'>, and <D whole A', D whole A'> is <D'D whole, whole A'A>, so that of both a product of
+    all spans down and all spans across is left.
+    """
+    all_of_it, rows, squares = _averages()
+    looks = all_of_it @ parts @ all_of_it.T
+    looks -= looks.mean(axis=(1, 2), keepdims=True)
+    looks /= np.linalg.norm(looks, axis=(1, 2), keepdims=True) + 1e-3
+    whole = whole - whole.mean()
+    down = rows.transpose(0, 2, 1).reshape(-1, _NUM) @ looks
+    across = whole @ rows.transpose(0, 2, 1)
+    fits = down.reshape(len(parts), len(_SPANS), -1) @ across.reshape(len(_SPANS), -1).T
+    sums = (squares @ whole).reshape(len(_SPANS), -1) @ (whole @ squares).reshape(len(_SPANS), -1).T
+    means = rows.mean(axis=1) @ whole @ rows.mean(axis=1).T
+    variances = np.maximum(sums / _NUM**2 - means**2, _MIN_VARIANCE)
+    found: Floats = fits / (np.sqrt(variances) * _NUM)  # by spans down, then across
+    return found.transpose(0, 2, 1).reshape(len(parts), -1)
 
 
 def _best(fits: Floats) -> tuple[Places, Places]:
@@ -110,7 +115,7 @@ def _neighbours() -> NDArray[np.bool_]:
 
 
 @cache
-def _averages() -> tuple[Floats, Floats]:
-    """Area averages of all of 64 pixels, shape (32, 64), and of each span, shape (spans times 32, 64)."""
-    rows = np.concatenate([averages(*span, _NUM) for span in _SPANS])
-    return averages(0.0, 1.0, _NUM).astype(np.float32), rows.astype(np.float32)
+def _averages() -> tuple[Floats, Floats, Floats]:
+    """Area averages of all 64 pixels, shape (32, 64), R of each span, (25, 32, 64), and R'R, (25, 64, 64)."""
+    rows = np.stack([averages(*span, _NUM) for span in _SPANS]).astype(np.float32)
+    return averages(0.0, 1.0, _NUM).astype(np.float32), rows, rows.transpose(0, 2, 1) @ rows
