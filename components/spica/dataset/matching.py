@@ -34,7 +34,7 @@ _MOVED = 0.4
 _ROUGH_NOISE = 0.12
 _SAME_PLACE, _MAX_LOSS = 0.02, 0.1
 """Windows of a pair that have met by so much of a side or fit so much worse than its best one are let go."""
-_BLOCK_PIXELS = 150_000
+_BLOCK_PIXELS = 300_000
 """Of the windows that are placed together, so that they stay in the processor's cache."""
 
 Asked = Iterable[tuple[Places, Places]]

@@ -39,7 +39,8 @@ _REST = 0.025
 _NOISE = 0.04
 """Likeness that JPEG of quality 30 and the rounding of a crop's sides to pixels cost beside that."""
 _MIN_BOUND, _MAX_BOUND = 0.6, 0.92
-_BLOCK = 16
+_GROUP, _BATCH = 16, 64
+"""Wholes that are compared with the same parts at once, and those of all groups that make one task."""
 _PAIRS = [(start, 1.0 - end) for start in CUTS for end in CUTS]
 _MIDDLE = [(0.07, 0.93)] + [(0.07 + a, 0.93 + b) for a in (-_REST, _REST) for b in (-_REST, _REST)]
 
@@ -98,24 +99,36 @@ def near(
         pool: Where it is computed.
     """
 
-    def blocks() -> Iterator[tuple[Places, Places]]:
+    def groups() -> Iterator[tuple[Places, Places]]:
         for those_parts, those_wholes in asked:
             those_parts = those_parts[np.argsort(parts.aspects[those_parts], kind="stable")]
             those_wholes = those_wholes[np.argsort(wholes.aspects[those_wholes], kind="stable")]
             aspects = parts.aspects[those_parts]
-            for start in range(0, len(those_wholes), _BLOCK):
-                block = those_wholes[start : start + _BLOCK]
-                first = np.searchsorted(aspects, wholes.aspects[block[0]] / MAX_RATIO)
-                last = np.searchsorted(aspects, wholes.aspects[block[-1]] * MAX_RATIO, "right")
+            for start in range(0, len(those_wholes), _GROUP):
+                group = those_wholes[start : start + _GROUP]
+                first = np.searchsorted(aspects, wholes.aspects[group[0]] / MAX_RATIO)
+                last = np.searchsorted(aspects, wholes.aspects[group[-1]] * MAX_RATIO, "right")
                 if first < last:
-                    yield those_parts[first:last], block
+                    yield those_parts[first:last], group
 
     none = np.zeros(0, np.intp)
-    found = [Near(none, none), *pool.map(lambda block: _near(parts, wholes, *block), blocks())]
+    found = [Near(none, none), *pool.map(lambda those: _near(parts, wholes, those), _batches(groups()))]
     each = np.unique(np.concatenate([np.column_stack(pairs) for pairs in found]), axis=0)
     ratios = np.abs(np.log(parts.aspects[each[:, 0]] / wholes.aspects[each[:, 1]]))
     each = each[ratios < np.log(MAX_RATIO)]
     return Near(each[:, 0], each[:, 1])
+
+
+def _batches(groups: Iterable[tuple[Places, Places]]) -> Iterator[list[tuple[Places, Places]]]:
+    """Several groups as one task: most hold a picture or two, and threads would wait for each other."""
+    batch: list[tuple[Places, Places]] = []
+    for group in groups:
+        batch.append(group)
+        if sum(len(wholes) for _, wholes in batch) >= _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def halved(greys: NDArray[np.uint8]) -> Floats:
@@ -125,18 +138,24 @@ def halved(greys: NDArray[np.uint8]) -> Floats:
     return half
 
 
-def _near(parts: Prints, wholes: Prints, those_parts: Places, those_wholes: Places) -> Near:
-    greys, lows = wholes.greys[those_wholes], parts.lows[those_parts]
-    windows = _cosines(greys, _PAIRS)
-    likenesses = (windows.reshape(-1, windows.shape[2]) @ lows.T).reshape(*windows.shape[:2], -1)
-    both_flat = np.logical_not(np.logical_or.outer(wholes.lows[those_wholes].any(axis=1), lows.any(axis=1)))
-    best = likenesses.max(axis=1)
+def _near(parts: Prints, wholes: Prints, groups: Sequence[tuple[Places, Places]]) -> Near:
+    greys = wholes.greys[np.concatenate([those_wholes for _, those_wholes in groups])]
+    windows = np.split(_cosines(greys, _PAIRS), np.cumsum([len(wholes) for _, wholes in groups])[:-1])
+    best = [
+        (each @ parts.lows[those].T).max(axis=1) for each, (those, _) in zip(windows, groups, strict=True)
+    ]
     bounds = np.ones(len(greys), dtype=np.float32)
-    likely = best.max(axis=1) >= _MIN_BOUND  # of most pictures none is
+    likely = np.concatenate([each.max(axis=1) for each in best]) >= _MIN_BOUND  # of most pictures none is
     if likely.any():
         bounds[likely] = _bounds(greys[likely])
-    i, j = np.nonzero((best >= bounds[:, None]) | both_flat)
-    return Near(those_parts[j], those_wholes[i])
+    found, start = [], 0
+    for each, (those_parts, those_wholes) in zip(best, groups, strict=True):
+        drawn = wholes.lows[those_wholes].any(axis=1), parts.lows[those_parts].any(axis=1)
+        both_flat = np.logical_not(np.logical_or.outer(*drawn))
+        i, j = np.nonzero((each >= bounds[start : start + len(each), None]) | both_flat)
+        found.append(Near(those_parts[j], those_wholes[i]))
+        start += len(each)
+    return Near(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
 
 def _bounds(greys: NDArray[np.uint8]) -> Floats:

@@ -5,6 +5,7 @@ to within 1.5 %, half of such a pixel. Only those of the part's proportions coun
 from there.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import NamedTuple
@@ -23,6 +24,8 @@ _CUTS = (0.01, 0.04, 0.07, 0.10, 0.13)
 _SPANS = [(start, 1.0 - end) for start in _CUTS for end in _CUTS]
 _SIDES = np.array([(*across, *down) for across in _SPANS for down in _SPANS], dtype=np.float32)
 _NUM = 32
+_TASK = 32
+"""Wholes that one task looks at: a call for one alone is so short that threads would wait for each other."""
 _MAX_STRETCH = 0.13
 """A logarithm: 0.07 that a window may be off, 0.035 a direction, and as much again for rounding and slack."""
 _MIN_VARIANCE = 0.01
@@ -41,19 +44,24 @@ class Windows(NamedTuple):
 def windows(parts: Prints, wholes: Prints, pairs: Near, pool: ThreadPoolExecutor) -> Windows:
     """The likely ones of each pair; none where nothing fits."""
     order = np.argsort(pairs.whole, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(pairs.whole[order])) + 1)
+    ours, theirs = pairs.part[order], pairs.whole[order]
+    groups = np.split(np.arange(len(order)), np.flatnonzero(np.diff(theirs)) + 1)  # each of one whole
 
-    def group(those: Places) -> tuple[Places, Places]:  # of one whole
-        ours, whole = pairs.part[those], pairs.whole[those[0]]
-        fits = _fits(halved(parts.greys[ours]), halved(wholes.greys[[whole]])[0])
-        stretched = stretch(_SIDES, parts.aspects[ours][:, None], wholes.aspects[whole]) > _MAX_STRETCH
-        row, window = _best(np.where(stretched, -1.0, fits))
-        return those[row], window
+    def task(those: Sequence[Places]) -> tuple[Places, Places]:
+        fits = [
+            _fits(halved(parts.greys[ours[each]]), halved(wholes.greys[theirs[each[:1]]])[0])
+            for each in those
+        ]
+        rows = np.concatenate(those)
+        aspects = parts.aspects[ours[rows]][:, None], wholes.aspects[theirs[rows]][:, None]
+        stretched = stretch(_SIDES, *aspects) > _MAX_STRETCH
+        row, window = _best(np.where(stretched, -1.0, np.concatenate(fits)))
+        return rows[row], window
 
     none = np.zeros(0, np.intp)
-    found = [(none, none), *pool.map(group, (each for each in groups if len(each)))]
-    row, window = (np.concatenate(each) for each in zip(*found, strict=True))
-    return Windows(pairs.part[row], pairs.whole[row], _SIDES[window])
+    tasks = [groups[start : start + _TASK] for start in range(0, len(groups), _TASK)] if len(order) else []
+    row, window = (np.concatenate(each) for each in zip((none, none), *pool.map(task, tasks), strict=True))
+    return Windows(ours[row], theirs[row], _SIDES[window])
 
 
 def stretch(sides: Floats, ours: Floats, theirs: Floats) -> Floats:
