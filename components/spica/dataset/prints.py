@@ -8,11 +8,11 @@ bound of its own: how alike its windows are to one that is off by as much. That 
 charts and tables for each other: windows.py, placing.py and likeness.py look closer.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from PIL import Image
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
+Group = TypeVar("Group")
 
 SIDE = 128
 """Pictures are kept as so many grey pixels squared, stretched to a square."""
@@ -112,21 +113,24 @@ def near(
                     yield those_parts[first:last], group
 
     none = np.zeros(0, np.intp)
-    found = [Near(none, none), *pool.map(lambda those: _near(parts, wholes, those), _batches(groups()))]
+    tasks = batches(groups(), lambda group: len(group[1]), _BATCH)
+    found = [Near(none, none), *pool.map(lambda those: _near(parts, wholes, those), tasks)]
     each = np.unique(np.concatenate([np.column_stack(pairs) for pairs in found]), axis=0)
     ratios = np.abs(np.log(parts.aspects[each[:, 0]] / wholes.aspects[each[:, 1]]))
     each = each[ratios < np.log(MAX_RATIO)]
     return Near(each[:, 0], each[:, 1])
 
 
-def _batches(groups: Iterable[tuple[Places, Places]]) -> Iterator[list[tuple[Places, Places]]]:
-    """Several groups as one task: most hold a picture or two, and threads would wait for each other."""
-    batch: list[tuple[Places, Places]] = []
+def batches(groups: Iterable[Group], size: Callable[[Group], int], enough: int) -> Iterator[list[Group]]:
+    """Groups as tasks of `enough` in all: in calls for one picture each, threads wait for one another."""
+    batch: list[Group] = []
+    held = 0
     for group in groups:
         batch.append(group)
-        if sum(len(wholes) for _, wholes in batch) >= _BATCH:
+        held += size(group)
+        if held >= enough:
             yield batch
-            batch = []
+            batch, held = [], 0
     if batch:
         yield batch
 

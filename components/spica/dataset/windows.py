@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spica.dataset.prints import Floats, Near, Places, Prints, averages, halved
+from spica.dataset.prints import Floats, Near, Places, Prints, averages, batches, halved
 
 MIN_CORRELATION = 0.6
 MAX_WINDOWS, MAX_LOSS = 8, 0.04
@@ -24,8 +24,8 @@ _CUTS = (0.01, 0.04, 0.07, 0.10, 0.13)
 _SPANS = [(start, 1.0 - end) for start in _CUTS for end in _CUTS]
 _SIDES = np.array([(*across, *down) for across in _SPANS for down in _SPANS], dtype=np.float32)
 _NUM = 32
-_TASK = 32
-"""Wholes that one task looks at: a call for one alone is so short that threads would wait for each other."""
+_BATCH = 100
+"""Pairs that make one task."""
 _MAX_STRETCH = 0.13
 """A logarithm: 0.07 that a window may be off, 0.035 a direction, and as much again for rounding and slack."""
 _MIN_VARIANCE = 0.01
@@ -45,7 +45,7 @@ def windows(parts: Prints, wholes: Prints, pairs: Near, pool: ThreadPoolExecutor
     """The likely ones of each pair; none where nothing fits."""
     order = np.argsort(pairs.whole, kind="stable")
     ours, theirs = pairs.part[order], pairs.whole[order]
-    groups = np.split(np.arange(len(order)), np.flatnonzero(np.diff(theirs)) + 1)  # each of one whole
+    of_wholes = np.split(np.arange(len(order)), np.flatnonzero(np.diff(theirs)) + 1)
 
     def task(those: Sequence[Places]) -> tuple[Places, Places]:
         fits = [
@@ -59,7 +59,7 @@ def windows(parts: Prints, wholes: Prints, pairs: Near, pool: ThreadPoolExecutor
         return rows[row], window
 
     none = np.zeros(0, np.intp)
-    tasks = [groups[start : start + _TASK] for start in range(0, len(groups), _TASK)] if len(order) else []
+    tasks = batches((each for each in of_wholes if len(each)), len, _BATCH)
     row, window = (np.concatenate(each) for each in zip((none, none), *pool.map(task, tasks), strict=True))
     return Windows(ours[row], theirs[row], _SIDES[window])
 
