@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spica.dataset.likeness import likeness, reached
 from spica.dataset.placing import ALL, correlations, cut, laid_over, place
 from spica.dataset.prints import SIDE, Floats, Near, Places, Prints, halved, near, prints_of
-from spica.dataset.windows import Windows, stretch, windows
+from spica.dataset.windows import MAX_STRETCH, Windows, stretch, windows
 
 MIN_ROUGH_CORRELATION, MAX_ROUGH_CORRELATION = 0.6, 0.9
 """Of 48 pixels squared: where in between depends on how fine the picture is."""
@@ -23,9 +23,8 @@ MIN_ROUGH_BLOCK_CORRELATION = 0.3
 """Reached by 90 % of 6 x 6 blocks of them."""
 MIN_CORRELATION, MIN_BLOCK_CORRELATION = 0.85, 0.65
 """Of 96 pixels squared, and reached by 95 % of 8 x 8 blocks of them."""
-MAX_STRETCH, MAX_CUT_IF_STRETCHED = 0.13, 0.03
-"""A crop keeps its proportions, all of a picture may have been stretched: a logarithm, and a share of a side.
-So large since along a single line a window fits well though out of proportion: by 0.104, seen once."""
+MAX_CUT_IF_STRETCHED = 0.03
+"""Of a side: all of a picture may have been stretched, a crop keeps its proportions."""
 MIN_WHOLE_LIKENESS = 0.97
 """Of the prints of uncropped pictures."""
 
@@ -35,7 +34,7 @@ _ROUGH_NOISE = 0.12
 _SAME_PLACE, _MAX_LOSS = 0.02, 0.1
 """Windows of a pair that have met by so much of a side or fit so much worse than its best one are let go."""
 _BLOCK_PIXELS = 300_000
-"""Of the windows that are placed together, so that they stay in the processor's cache."""
+"""Of the windows that are placed together; with half of them threads waited for one another."""
 
 Asked = Iterable[tuple[Places, Places]]
 """Places of our pictures and of theirs, each with each."""

@@ -112,7 +112,7 @@ def _weights(spans: Floats, num: int, size: int) -> Floats:
     centres = (spans[:, :1] + (np.arange(num, dtype=np.float32) + 0.5) * steps) / reach
     pixels = (np.arange(size, dtype=np.float32) + 0.5) / reach
     shares: Floats = pixels[:, None] - centres[:, :, None]
-    np.abs(shares, out=shares)  # in place: this is half of the time that placing takes
+    np.abs(shares, out=shares)  # in place: large arrays, many times
     np.subtract(1.0, shares, out=shares)
     np.maximum(shares, 0.0, out=shares)
     shares /= shares.sum(axis=2, keepdims=True)

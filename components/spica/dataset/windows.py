@@ -26,8 +26,9 @@ _SIDES = np.array([(*across, *down) for across in _SPANS for down in _SPANS], dt
 _NUM = 32
 _BATCH = 100
 """Pairs that make one task."""
-_MAX_STRETCH = 0.13
-"""A logarithm: 0.07 that a window may be off, 0.035 a direction, and as much again for rounding and slack."""
+MAX_STRETCH = 0.13
+"""A logarithm, since a crop keeps its proportions: 0.07 that a window may be off, 0.035 a direction, and as
+much again for rounding and slack. A placed one needs it too: along a single line it was off by 0.104 once."""
 _MIN_VARIANCE = 0.01
 """Of grey squared, below which nothing is drawn in a window; three letters on a white page have more."""
 
@@ -54,7 +55,7 @@ def windows(parts: Prints, wholes: Prints, pairs: Near, pool: ThreadPoolExecutor
         ]
         rows = np.concatenate(those)
         aspects = parts.aspects[ours[rows]][:, None], wholes.aspects[theirs[rows]][:, None]
-        stretched = stretch(_SIDES, *aspects) > _MAX_STRETCH
+        stretched = stretch(_SIDES, *aspects) > MAX_STRETCH
         row, window = _best(np.where(stretched, -1.0, np.concatenate(fits)))
         return rows[row], window
 
